@@ -1,0 +1,123 @@
+"""Contracts: one claim about the API each, with a level and a judgement that only reads exchanges."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, TypeVar
+
+__all__ = ["MAY", "MUST", "SHOULD", "Contract", "DuplicateContract", "Level", "contract", "registered"]
+
+Judgement = TypeVar("Judgement", bound=Callable[..., None])
+
+
+class Level(StrEnum):
+    """How much a client depends on a contract (words of RFC 2119)."""
+
+    MUST = "must"
+    SHOULD = "should"
+    MAY = "may"
+
+    @property
+    def rank(self) -> int:
+        """0 for MUST, 1 for SHOULD, 2 for MAY."""
+        return list(Level).index(self)
+
+
+MUST, SHOULD, MAY = Level.MUST, Level.SHOULD, Level.MAY
+
+
+class DuplicateContract(ValueError):
+    """Two judgements were registered under one contract id; ids are the key of reports and baselines."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """One claim about the API.
+
+    id: stable dotted id, such as `chat.stream.done-sentinel`.
+    claim: one line in the present tense, the first paragraph of the judgement's docstring.
+    area: the part of the suite that it belongs to, the name of its module.
+    source: where the claim comes from: specification line, SDK file, RFC.
+    breaks: which client breaks, and how, when the claim does not hold.
+    fix: what the server's maintainers do about it.
+    catches: names of the reference's defects that this contract catches; at least one for each bundled contract.
+    cases: issues in public trackers where the fault was seen, as `owner/repo#number`.
+    reads: names of what the judgement reads, its parameters: probes (`stream_basic`), families, `llm_target`.
+    judgement: reads exchanges and raises one of the outcomes of `pytest_llmcompat.verdict`, or passes.
+    """
+
+    id: str
+    level: Level
+    claim: str
+    area: str
+    source: str
+    breaks: str
+    fix: str
+    catches: tuple[str, ...]
+    cases: tuple[str, ...]
+    reads: tuple[str, ...]
+    judgement: Callable[..., None]
+
+
+_REGISTERED: dict[str, Contract] = {}
+
+
+def contract(
+    id: str,
+    level: Level,
+    *,
+    source: str,
+    breaks: str = "",
+    fix: str = "",
+    catches: str | tuple[str, ...] = (),
+    cases: str | tuple[str, ...] = (),
+) -> Callable[[Judgement], Judgement]:
+    """Register a test function as a contract; its parameters name the probes whose exchanges it reads.
+
+    Raises DuplicateContract when another function already bears the id.
+    """
+
+    def register(judgement: Judgement) -> Judgement:
+        made = Contract(
+            id=id,
+            level=level,
+            claim=" ".join((inspect.getdoc(judgement) or "").partition("\n\n")[0].split()),
+            area=_area(judgement),
+            source=source,
+            breaks=breaks,
+            fix=fix,
+            catches=(catches,) if isinstance(catches, str) else catches,
+            cases=(cases,) if isinstance(cases, str) else cases,
+            reads=tuple(inspect.signature(judgement).parameters),
+            judgement=judgement,
+        )
+        known = _REGISTERED.get(id)
+        if known is not None and _origin(known.judgement) != _origin(judgement):
+            raise DuplicateContract(f"contract id {id!r} is used twice: {_origin(known.judgement)} and {_origin(judgement)}")
+        _REGISTERED[id] = made
+        judgement.__llmcompat_contract__ = made  # type: ignore[attr-defined]
+        return judgement
+
+    return register
+
+
+def contract_of(function: Any) -> Contract | None:
+    """The contract that a test function was registered as, None for an ordinary test."""
+    return getattr(function, "__llmcompat_contract__", None)
+
+
+def registered() -> Iterator[Contract]:
+    """All contracts registered so far, in the order of their ids."""
+    return iter(sorted(_REGISTERED.values(), key=lambda c: c.id))
+
+
+def _origin(judgement: Callable[..., None]) -> tuple[str, str]:
+    return str(Path(inspect.getfile(judgement)).resolve()), judgement.__qualname__
+
+
+def _area(judgement: Callable[..., None]) -> str:
+    return judgement.__module__.rpartition(".")[2].removeprefix("test_")

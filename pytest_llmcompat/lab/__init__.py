@@ -1,0 +1,133 @@
+"""The lab: runs each needed probe once per target, whoever asks first, and gives its exchange."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Protocol
+
+from pytest_llmcompat.exchange import Exchange
+from pytest_llmcompat.lab.sending import obtain
+from pytest_llmcompat.probe import Context, Probe
+from pytest_llmcompat.probes import PROBES
+from pytest_llmcompat.target import Target
+from pytest_llmcompat.wire import Line
+
+__all__ = ["Lab", "Source", "Store"]
+
+
+class Source(Protocol):
+    """Where the answers of a target come from: live, recording or replaying (see `lab.sources`)."""
+
+    def open(self, probe: Probe) -> Line:
+        """The connection that one probe is sent over."""
+
+    def close(self) -> None:
+        """Release connections."""
+
+
+class Store(Protocol):
+    """Exchanges shared with other processes of the run (see `lab.spool`)."""
+
+    def once(self, probe_id: str, run: Callable[[], Exchange]) -> Exchange:
+        """The exchange of a probe: the one that some process has already, else that of `run`."""
+
+
+class Lab:
+    """Exchanges of one target, each probe sent once (single flight across threads, and processes by a store).
+
+    on_exchange: called with each new exchange of this process, from the thread that obtained it.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        source: Source,
+        *,
+        store: Store | None = None,
+        on_exchange: Callable[[Exchange], None] | None = None,
+    ) -> None:
+        self.target = target
+        self._source, self._store = source, store
+        self._on_exchange = on_exchange
+        self._lock = threading.Lock()
+        self._flights: dict[str, Future[Exchange]] = {}
+        self._held_until = 0.0
+
+    def exchange(self, probe_id: str) -> Exchange:
+        """The exchange of a probe, after those of its parents; sent now unless someone asked before.
+
+        Raises MissingExchange when it is replayed and no cassette holds it.
+        """
+        with self._lock:
+            flight = self._flights.get(probe_id)
+            mine = flight is None
+            if flight is None:
+                flight = self._flights[probe_id] = Future()
+        if mine:
+            try:
+                flight.set_result(self._obtain(PROBES[probe_id]))
+            except BaseException as error:
+                flight.set_exception(error)
+        return flight.result()
+
+    def prefetch(self, probe_ids: Iterable[str], concurrency: int) -> None:
+        """Obtain many probes, independent ones at the same time, disturbing ones last.
+
+        Errors stay with their probe and come out when it is asked for.
+        """
+        chosen = [PROBES[probe_id] for probe_id in dict.fromkeys(probe_ids)]
+        for last in (False, True):
+            with ThreadPoolExecutor(max_workers=max(1, concurrency)) as pool:
+                for probe in chosen:
+                    if probe.last is last:
+                        pool.submit(self.exchange, probe.id)
+
+    def obtained(self) -> tuple[Exchange, ...]:
+        """The exchanges that this lab has by now, in the order of the probes."""
+        with self._lock:
+            flights = dict(self._flights)
+        return tuple(
+            flights[id].result()
+            for id in PROBES
+            if id in flights and flights[id].done() and flights[id].exception() is None
+        )
+
+    def close(self) -> None:
+        """Release connections."""
+        self._source.close()
+
+    def _obtain(self, probe: Probe) -> Exchange:
+        if self._store is None:
+            return self._send(probe)
+        return self._store.once(probe.id, lambda: self._send(probe))
+
+    def _send(self, probe: Probe) -> Exchange:
+        context = Context(self.target, self._parents(probe))
+        line = self._source.open(probe)
+        if line.live:
+            self._wait_while_held()
+        exchange = obtain(probe, context, line, self._hold)
+        line.close()
+        if self._on_exchange is not None:
+            self._on_exchange(exchange)
+        return exchange
+
+    def _parents(self, probe: Probe) -> Mapping[str, Exchange]:
+        """The exchanges that a probe builds on; every valid chat request speaks the dialect of `chat-basic`."""
+        needed = [*probe.parents, *([probe.requires] if probe.requires else [])]
+        if probe.method == "POST" and not probe.negative and probe.id != "chat-basic":
+            needed.append("chat-basic")
+        return {parent: self.exchange(parent) for parent in needed}
+
+    def _hold(self, seconds: float) -> None:
+        """Wait before a retry, and let nobody else send meanwhile: a throttled endpoint is not pressed."""
+        with self._lock:
+            self._held_until = max(self._held_until, time.monotonic() + seconds)
+        self._wait_while_held()
+
+    def _wait_while_held(self) -> None:
+        while (left := self._held_until - time.monotonic()) > 0:
+            time.sleep(left)

@@ -1,0 +1,139 @@
+"""The three sources of answers: live, recording, replaying."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from pytest_llmcompat.cassette import Recording, Replay, path_of, read, write
+from pytest_llmcompat.exchange import Request
+from pytest_llmcompat.lab.live import LiveClient, LiveLine
+from pytest_llmcompat.probe import Probe
+from pytest_llmcompat.target import Target
+from pytest_llmcompat.wire import Answer, Line, MissingExchange
+
+__all__ = ["LiveSource", "RecordingSource", "ReplayingSource"]
+
+
+class LiveSource:
+    """Answers of the endpoint itself, nothing kept."""
+
+    def __init__(self, target: Target, timeout: float) -> None:
+        self._client = LiveClient(target, timeout)
+
+    def open(self, probe: Probe) -> Line:
+        """A live line."""
+        del probe
+        return LiveLine(self._client)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._client.close()
+
+
+class RecordingSource:
+    """Answers of the endpoint, each probe written to a cassette; probes that have one are not sent again."""
+
+    def __init__(self, target: Target, timeout: float, folder: Path) -> None:
+        self._target, self._folder = target, folder
+        self._client = LiveClient(target, timeout)
+
+    def open(self, probe: Probe) -> Line:
+        """A recorded line when there is a cassette, else a live one that writes it."""
+        path = path_of(self._folder, self._target, probe.id)
+        if path.exists():
+            return _ReplayedLine(path)
+        return _RecordingLine(self._client, self._target, probe, path)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._client.close()
+
+
+class ReplayingSource:
+    """Answers from cassettes only; no socket is touched."""
+
+    def __init__(self, target: Target, folder: Path) -> None:
+        self._target, self._folder = target, folder
+
+    def open(self, probe: Probe) -> Line:
+        """A recorded line. Raises MissingExchange when the probe has no cassette."""
+        path = path_of(self._folder, self._target, probe.id)
+        if not path.exists():
+            return _AbsentLine(probe, path)
+        return _ReplayedLine(path)
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+
+class _ReplayedLine:
+    live = False
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._replay = Replay(read(path))
+
+    def send(self, request: Request, probe: Probe) -> Answer:
+        answer = self._replay.answer(request)
+        if answer is None:
+            raise MissingExchange(
+                f"the cassette {self._path} holds no answer to {request.method} {request.url} as the probe "
+                f"{probe.id} sends it now; delete the file and record it again with --llm-record"
+            )
+        return answer
+
+    def close(self) -> None:
+        pass
+
+
+class _AbsentLine:
+    live = False
+
+    def __init__(self, probe: Probe, path: Path) -> None:
+        self._message = f"no cassette for the probe {probe.id} at {path}; record it with --llm-record"
+
+    def send(self, request: Request, probe: Probe) -> Answer:
+        del request, probe
+        raise MissingExchange(self._message)
+
+    def close(self) -> None:
+        pass
+
+
+class _RecordingLine:
+    live = True
+
+    def __init__(self, client: LiveClient, target: Target, probe: Probe, path: Path) -> None:
+        self._client, self._target, self._probe, self._path = client, target, probe, path
+        self._interactions: list[tuple[Request, Answer]] = []
+
+    def send(self, request: Request, probe: Probe) -> Answer:
+        answer = self._client.send(request, probe)
+        self._interactions.append((request, answer))
+        return answer
+
+    def close(self) -> None:
+        if not self._interactions:
+            return
+        recording = Recording(
+            probe=self._probe.id,
+            recorded_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            endpoint=self._target.endpoint,
+            model=self._target.model,
+            versions=_versions(),
+            interactions=tuple(self._interactions),
+        )
+        write(self._path, recording, secrets=(self._target.key,) if self._target.key else ())
+
+
+def _versions() -> Mapping[str, str]:
+    return {
+        "pytest-llmcompat": version("pytest-llmcompat"),
+        "httpx": version("httpx"),
+        "vcrpy": version("vcrpy"),
+        "python": platform.python_version(),
+    }

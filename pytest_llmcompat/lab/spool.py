@@ -1,0 +1,84 @@
+"""Single flight across processes: exchanges of a run in a private folder, one file and one lock a probe."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pytest_llmcompat.exchange import Exchange, Refusal, Request
+
+__all__ = ["Spool", "decode", "encode"]
+
+
+class Spool:
+    """A `Store` of one target's exchanges; processes that share the folder send each probe once."""
+
+    def __init__(self, folder: Path, target_id: str) -> None:
+        self._folder = folder / hashlib.sha256(target_id.encode()).hexdigest()[:16]
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def once(self, probe_id: str, run: Callable[[], Exchange]) -> Exchange:
+        """The exchange that another process has written, else that of `run`, written for the others."""
+        from filelock import FileLock
+
+        path = self._folder / f"{probe_id}.json"
+        with FileLock(self._folder / f"{probe_id}.lock"):
+            if path.exists():
+                return decode(json.loads(path.read_text("utf-8")))
+            exchange = run()
+            whole = path.with_suffix(".part")
+            whole.write_text(json.dumps(encode(exchange)), "utf-8")
+            os.replace(whole, path)
+            return exchange
+
+    def exchanges(self) -> tuple[Exchange, ...]:
+        """All exchanges that any process of the run has written."""
+        return tuple(
+            decode(json.loads(path.read_text("utf-8"))) for path in sorted(self._folder.glob("*.json"))
+        )
+
+
+def encode(exchange: Exchange) -> dict[str, Any]:
+    """An exchange as a JSON value; bodies in base64."""
+    request = exchange.request
+    return {
+        "probe": exchange.probe,
+        "target": exchange.target,
+        "request": [request.method, request.url, request.headers, base64.b64encode(request.body).decode()],
+        "status": exchange.status,
+        "headers": exchange.headers,
+        "body": base64.b64encode(exchange.body).decode(),
+        "arrivals": exchange.arrivals,
+        "started": exchange.started,
+        "total": exchange.total,
+        "failure": exchange.failure,
+        "refused": {name: [r.status, r.message] for name, r in exchange.refused.items()},
+        "unsent": exchange.unsent,
+        "unsupported": exchange.unsupported,
+        "requests": exchange.requests,
+        "live": exchange.live,
+    }
+
+
+def decode(value: dict[str, Any]) -> Exchange:
+    """The exchange that `encode` made a JSON value of."""
+    method, url, headers, body = value["request"]
+    return Exchange(
+        **{
+            **value,
+            "request": Request(method, url, _pairs(headers), base64.b64decode(body)),
+            "headers": _pairs(value["headers"]),
+            "body": base64.b64decode(value["body"]),
+            "arrivals": tuple((seconds, length) for seconds, length in value["arrivals"]),
+            "refused": {name: Refusal(*refusal) for name, refusal in value["refused"].items()},
+        }
+    )
+
+
+def _pairs(headers: list[list[str]]) -> tuple[tuple[str, str], ...]:
+    return tuple((name, value) for name, value in headers)

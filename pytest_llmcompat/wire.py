@@ -1,0 +1,46 @@
+"""The rim where exchanges come from: what one request gets back, from a socket or from a cassette."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from pytest_llmcompat.exchange import Headers, Request
+from pytest_llmcompat.probe import Probe
+
+__all__ = ["Answer", "Line", "MissingExchange"]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back for one request.
+
+    status: HTTP status, 0 when none came. headers: (lower-case name, value) pairs.
+    body: bytes with the content coding removed. arrivals: (seconds since sending, bytes) for each part.
+    started: unix time of sending. total: seconds until the end of the body.
+    failure: why no whole answer came, None when it did.
+    """
+
+    status: int = 0
+    headers: Headers = ()
+    body: bytes = b""
+    arrivals: tuple[tuple[float, int], ...] = ()
+    started: float = 0.0
+    total: float = 0.0
+    failure: str | None = None
+
+
+class MissingExchange(LookupError):
+    """A replayed run needs a request that no cassette answers."""
+
+
+class Line(Protocol):
+    """One probe's connection to its target, live or recorded."""
+
+    live: bool
+
+    def send(self, request: Request, probe: Probe) -> Answer:
+        """The answer to a request. Raises MissingExchange when a cassette does not hold it."""
+
+    def close(self) -> None:
+        """The probe has its exchange; whatever was recorded may be written."""
