@@ -53,14 +53,21 @@ def shown(value: object) -> str:
     if value is MISSING:
         return "(absent)"
     if isinstance(value, bytes):
-        text = repr(value)[1:]
+        text = repr(value[:_LONGEST_SHOWN])[1:]
     else:
         try:
             text = json.dumps(value, ensure_ascii=False)
         except (TypeError, ValueError):
             text = repr(value)
-    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-    return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 2]} …"
+        except RecursionError:
+            text = "(nested too deeply to show)"
+    long = len(text) > _LONGEST_SHOWN or (isinstance(value, bytes) and len(value) > _LONGEST_SHOWN)
+    text = "".join(_visible(character) for character in text[:_LONGEST_SHOWN])
+    return f"{text[: _LONGEST_SHOWN - 2]} …" if long or len(text) > _LONGEST_SHOWN else text
+
+
+def _visible(character: str) -> str:
+    return character if character.isprintable() else character.encode("unicode_escape").decode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +87,7 @@ class Document:
         for step in pointer.split("/")[1:]:
             if isinstance(value, dict) and step in value:
                 value = value[step]
-            elif isinstance(value, list) and step.isdigit() and int(step) < len(value):
+            elif isinstance(value, list) and step.isdecimal() and int(step) < len(value):
                 value = value[int(step)]
             else:
                 return MISSING
@@ -102,4 +109,3 @@ class Document:
         value = self.at(where) if found is MISSING else found
         separator = "" if "/" in self.where and where.startswith("/") else " "
         return Evidence(self.probe, f"{self.where}{separator}{where}".strip(), shown(value), expected)
-

@@ -7,14 +7,18 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 from pytest_llmcompat.evidence import MISSING, Evidence, shown
 from pytest_llmcompat.sse import Block, parse
 
-__all__ = ["Exchange", "Headers", "Refusal", "Request"]
+__all__ = ["SDK_HEADERS", "Exchange", "Headers", "Refusal", "Request"]
 
 Headers = tuple[tuple[str, str], ...]
+
+SDK_HEADERS: Final = "sdk-headers"
+"""The name under which `Exchange.refused` notes that the headers of the official SDK were refused."""
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -34,8 +38,9 @@ class Request:
         for name, value in self.headers:
             if name.startswith("x-stainless") or name in {"accept", "user-agent", "content-length"}:
                 continue
-            shown = f'"{name}: {value}"' if value.endswith("$OPENAI_API_KEY") else shlex.quote(f"{name}: {value}")
-            parts.append(f"-H {shown}")
+            # Double quotes, in which the shell puts the variable's value.
+            is_key = value == "Bearer $OPENAI_API_KEY"
+            parts.append(f'-H "{name}: {value}"' if is_key else f"-H {shlex.quote(f'{name}: {value}')}")
         if self.body:
             parts.append(f"--data-binary {shlex.quote(self.body.decode('utf-8', errors='replace'))}")
         return " ".join(parts)

@@ -18,6 +18,7 @@ from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
 
 from pytest_llmcompat.exchange import Headers
 from pytest_llmcompat.probes.core import WRONG_KEY
+from pytest_llmcompat.target import Target
 from pytest_llmcompat.wire import Answer
 
 __all__ = [
@@ -25,11 +26,13 @@ __all__ = [
     "KEY_MARKER",
     "ORGANIZATION_MARKER",
     "PROJECT_MARKER",
+    "is_credential",
     "redact_answer",
     "redact_bytes",
     "redact_headers",
     "redact_text",
     "redact_url",
+    "secrets_of",
 ]
 
 KEY_MARKER: Final = "[REDACTED-API-KEY]"
@@ -65,6 +68,17 @@ _DUMMY_KEYS: Final = re.compile(
 )
 _SHORT: Final = 8
 _ENTITIES: Final = {"&": "amp", "<": "lt", ">": "gt", '"': "quot", "'": "apos"}
+
+
+def secrets_of(target: Target) -> tuple[str, ...]:
+    """What must not be kept of a target: its key, and further headers that are credentials."""
+    further = (value for name, value in target.headers.items() if is_credential(name))
+    return tuple(secret for secret in (target.key, *further) if secret)
+
+
+def is_credential(header: str) -> bool:
+    """True for the name of a header that bears a key, a password or a session, such as `api-key`."""
+    return bool(_CREDENTIAL_HEADER.search(header.lower())) or header.lower() == "cookie"
 
 
 def redact_text(text: str, secrets: Iterable[str] = ()) -> str:

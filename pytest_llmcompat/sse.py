@@ -7,11 +7,16 @@ throws away, because contracts judge it: where each block lay in the body, and b
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from typing import Final
 
 __all__ = ["Block", "Parser", "parse"]
 
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+_LINE_END: Final = re.compile(rb"[\r\n]")
+# Python refuses to read numbers of more than 4300 digits.
+_MOST_DIGITS: Final = 4000
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +55,17 @@ class Block:
 
     @property
     def retry(self) -> int | None:
-        """The reconnection time in milliseconds; None when absent or not made of ASCII digits."""
+        """The reconnection time in milliseconds; None when absent, not made of ASCII digits or endless."""
         times = [v for name, v in self.fields if name == "retry" and v.isascii() and v.isdigit()]
-        return int(times[-1]) if times else None
+        return int(times[-1]) if times and len(times[-1]) <= _MOST_DIGITS else None
 
 
 class Parser:
     """Incremental parser: bytes may be fed in any split, blocks come out when their blank line has come."""
 
     def __init__(self) -> None:
-        self._pending = b""
+        self._pending = bytearray()
+        self._searched = 0
         self._offset = 0
         self._started = False
         self._after_carriage_return = False
@@ -82,7 +88,7 @@ class Parser:
         if not self._started:
             self._start()
         if self._pending:
-            line, self._pending = self._pending, b""
+            line, self._pending = bytes(self._pending), bytearray()
             self._open_block()
             self._take_line(line)
             self._offset += len(line)
@@ -91,7 +97,7 @@ class Parser:
     def _start(self) -> None:
         self._started = True
         if self._pending.startswith(_BYTE_ORDER_MARK):
-            self._pending = self._pending[3:]
+            del self._pending[:3]
             self._offset = 3
 
     def _take_lines(self) -> list[Block]:
@@ -102,16 +108,20 @@ class Parser:
             self._after_carriage_return = False
             position = 1 if data[:1] == b"\n" else 0
             self._offset += position
-        while (end := _line_end(data, position)) >= 0:
-            line, position = data[position:end], end + (2 if data[end : end + 2] == b"\r\n" else 1)
-            self._after_carriage_return = data[end:] == b"\r"
+        while found := _LINE_END.search(data, max(position, self._searched)):
+            end = found.start()
+            line = bytes(data[position:end])
+            position, begun = end + (2 if data[end : end + 2] == b"\r\n" else 1), position
+            self._after_carriage_return = position == len(data) and data[end:] == b"\r"
             if line:
                 self._open_block()
                 self._take_line(line)
             elif self._block_start is not None:
                 blocks.append(self._finish(terminated=True))
-            self._offset += position - end + len(line)
-        self._pending = data[position:]
+            self._offset += position - begun
+        del data[:position]
+        # What was searched once holds no line end: a line of a thousand parts is not searched a thousand times.
+        self._searched = len(data)
         return blocks
 
     def _open_block(self) -> None:
@@ -141,13 +151,6 @@ class Parser:
         )
         self._block_start, self._fields, self._comments = None, [], []
         return block
-
-
-def _line_end(data: bytes, position: int) -> int:
-    """Offset of the next CR or LF at or behind `position`; -1 when there is none."""
-    line_feed = data.find(b"\n", position)
-    carriage_return = data.find(b"\r", position, line_feed if line_feed >= 0 else len(data))
-    return carriage_return if carriage_return >= 0 else line_feed
 
 
 def parse(body: bytes) -> tuple[Block, ...]:

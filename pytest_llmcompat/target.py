@@ -17,6 +17,7 @@ class Target:
     model: id of the model asked for. key: bearer key, None for none; never shown.
     headers: further request headers, sent with each request.
     no_auth: the server is declared to have no keys.
+    place: base URL under which cassettes lie when the endpoint's own changes from run to run; None otherwise.
     """
 
     id: str
@@ -25,3 +26,4 @@ class Target:
     key: str | None = field(default=None, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     no_auth: bool = False
+    place: str | None = None

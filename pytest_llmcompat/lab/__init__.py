@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Protocol
 
 from pytest_llmcompat.exchange import Exchange
+from pytest_llmcompat.lab.pace import Pace
 from pytest_llmcompat.lab.sending import obtain
 from pytest_llmcompat.probe import Context, Probe
 from pytest_llmcompat.probes import PROBES
@@ -38,7 +38,11 @@ class Store(Protocol):
 class Lab:
     """Exchanges of one target, each probe sent once (single flight across threads, and processes by a store).
 
+    store: shares exchanges with other processes. pace: when a live request may go out.
     on_exchange: called with each new exchange of this process, from the thread that obtained it.
+
+    No two threads can wait for each other: whoever asks first for a probe runs it and its parents itself, so
+    everybody waits for work that is under way, and parents never wait for their children.
     """
 
     def __init__(
@@ -47,14 +51,15 @@ class Lab:
         source: Source,
         *,
         store: Store | None = None,
+        pace: Pace | None = None,
         on_exchange: Callable[[Exchange], None] | None = None,
     ) -> None:
         self.target = target
         self._source, self._store = source, store
+        self._pace = pace or Pace()
         self._on_exchange = on_exchange
         self._lock = threading.Lock()
         self._flights: dict[str, Future[Exchange]] = {}
-        self._held_until = 0.0
 
     def exchange(self, probe_id: str) -> Exchange:
         """The exchange of a probe, after those of its parents; sent now unless someone asked before.
@@ -74,16 +79,20 @@ class Lab:
         return flight.result()
 
     def prefetch(self, probe_ids: Iterable[str], concurrency: int) -> None:
-        """Obtain many probes, independent ones at the same time, disturbing ones last.
+        """Obtain many probes, independent ones at the same time: free ones first, disturbing ones last.
 
-        Errors stay with their probe and come out when it is asked for.
+        Errors stay with their probe and come out when it is asked for. An interrupt gives up what is under way.
         """
-        chosen = [PROBES[probe_id] for probe_id in dict.fromkeys(probe_ids)]
+        chosen = sorted((PROBES[id] for id in dict.fromkeys(probe_ids)), key=_turn)
         for last in (False, True):
-            with ThreadPoolExecutor(max_workers=max(1, concurrency)) as pool:
-                for probe in chosen:
-                    if probe.last is last:
-                        pool.submit(self.exchange, probe.id)
+            pool = ThreadPoolExecutor(max_workers=max(1, concurrency), thread_name_prefix="llmcompat")
+            try:
+                wait([pool.submit(self.exchange, probe.id) for probe in chosen if probe.last is last])
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                self.close()
+                raise
+            pool.shutdown()
 
     def obtained(self) -> tuple[Exchange, ...]:
         """The exchanges that this lab has by now, in the order of the probes."""
@@ -96,7 +105,8 @@ class Lab:
         )
 
     def close(self) -> None:
-        """Release connections."""
+        """Give up what is under way and release connections."""
+        self._pace.give_up()
         self._source.close()
 
     def _obtain(self, probe: Probe) -> Exchange:
@@ -107,9 +117,7 @@ class Lab:
     def _send(self, probe: Probe) -> Exchange:
         context = Context(self.target, self._parents(probe))
         line = self._source.open(probe)
-        if line.live:
-            self._wait_while_held()
-        exchange = obtain(probe, context, line, self._hold)
+        exchange = obtain(probe, context, line, self._pace)
         line.close()
         if self._on_exchange is not None:
             self._on_exchange(exchange)
@@ -122,12 +130,9 @@ class Lab:
             needed.append("chat-basic")
         return {parent: self.exchange(parent) for parent in needed}
 
-    def _hold(self, seconds: float) -> None:
-        """Wait before a retry, and let nobody else send meanwhile: a throttled endpoint is not pressed."""
-        with self._lock:
-            self._held_until = max(self._held_until, time.monotonic() + seconds)
-        self._wait_while_held()
 
-    def _wait_while_held(self) -> None:
-        while (left := self._held_until - time.monotonic()) > 0:
-            time.sleep(left)
+def _turn(probe: Probe) -> int:
+    """Free probes come first, for a dead endpoint then costs nothing; `chat-basic` opens the others."""
+    if probe.negative or probe.method == "GET":
+        return 0
+    return 1 if probe.id == "chat-basic" else 2

@@ -11,14 +11,23 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pytest_llmcompat.answer import error_message, error_param, names
-from pytest_llmcompat.exchange import Exchange, Refusal
+from pytest_llmcompat.exchange import SDK_HEADERS, Exchange, Refusal
+from pytest_llmcompat.refusal import error_message, error_param, names
 
-__all__ = ["CARRIERS", "HEADROOM", "SDK_HEADERS", "Attempt", "dialect_of", "headroom_of", "negotiate", "speak"]
+__all__ = [
+    "CARRIERS",
+    "HEADROOM",
+    "Attempt",
+    "dialect_of",
+    "headroom_of",
+    "negotiate",
+    "speak",
+    "wants_headroom",
+]
 
 CARRIERS: Final = ("max_tokens", "max_completion_tokens", "temperature", "seed")
-SDK_HEADERS: Final = "sdk-headers"
 HEADROOM: Final = 16
+_CAPS: Final = ("max_tokens", "max_completion_tokens")
 _REJECTIONS: Final = frozenset({400, 422})
 
 
@@ -31,6 +40,7 @@ class Attempt:
 
 
 Send = Callable[[Attempt], Exchange]
+Offer = Callable[[Mapping[str, Any]], Exchange]
 
 
 def dialect_of(basic: Exchange | None) -> dict[str, Refusal]:
@@ -38,11 +48,21 @@ def dialect_of(basic: Exchange | None) -> dict[str, Refusal]:
     return {} if basic is None else {name: r for name, r in basic.refused.items() if name in CARRIERS}
 
 
-def headroom_of(basic: Exchange | None) -> int:
-    """The factor on the caps of text-reading probes: 16 for a model that spends tokens on reasoning."""
-    if basic is None or not basic.ok or not isinstance(basic.json, dict):
+def headroom_of(basic: Exchange | None, ordinary: Mapping[str, Any]) -> int:
+    """The factor on the caps of text-reading probes: 16 once `chat-basic` was answered with more room.
+
+    ordinary: the body of `chat-basic` as the probe has it.
+    """
+    sent = None if basic is None else basic.sent
+    if not isinstance(sent, dict):
         return 1
-    return HEADROOM if _reasons(basic.json) else 1
+    grown = any(sent.get(cap, 0) > ordinary["max_tokens"] for cap in _CAPS)
+    return HEADROOM if grown else 1
+
+
+def wants_headroom(basic: Exchange) -> bool:
+    """True when a model spent its cap, or a part of it, on reasoning."""
+    return basic.ok and isinstance(basic.json, dict) and _reasons(basic.json)
 
 
 def _reasons(completion: Mapping[str, Any]) -> bool:
@@ -56,7 +76,7 @@ def _reasons(completion: Mapping[str, Any]) -> bool:
         spent = completion["usage"]["completion_tokens_details"]["reasoning_tokens"]
     except (LookupError, TypeError):
         return False
-    return isinstance(spent, int) and spent > 0
+    return isinstance(spent, int) and not isinstance(spent, bool) and spent > 0
 
 
 def speak(body: Mapping[str, Any], refused: Mapping[str, Refusal], factor: int) -> dict[str, Any]:
@@ -64,7 +84,7 @@ def speak(body: Mapping[str, Any], refused: Mapping[str, Refusal], factor: int) 
     spoken = dict(body)
     for parameter in refused:
         spoken = _without(spoken, parameter)
-    for cap in ("max_tokens", "max_completion_tokens"):
+    for cap in _CAPS:
         if cap in spoken:
             spoken[cap] *= factor
     return spoken
@@ -85,30 +105,57 @@ def negotiate(
     *,
     extra_headers: bool,
 ) -> tuple[Exchange, dict[str, Refusal]]:
-    """Send a body, leaving out what the server refuses; gives the last exchange and everything refused."""
+    """Send a body, leaving out what the server refuses; gives the exchange that counts and everything refused.
+
+    When nothing helps, no parameter was to blame: the first exchange counts, and nothing more is refused.
+    The number of requests is bounded by the number of carriers and features, whatever the server answers.
+    """
+    first = exchange = send(Attempt(body, extra_headers))
     noted = dict(refused)
-    attempt = Attempt(body, extra_headers)
-    exchange = send(attempt)
-    while exchange.status in _REJECTIONS:
-        named = _named(exchange, attempt.body, features)
-        if named is None:
-            break
-        noted[named] = _refusal(exchange)
-        attempt = Attempt(_without(attempt.body, named), extra_headers)
-        exchange = send(attempt)
+
+    def offer(offered: Mapping[str, Any]) -> Exchange:
+        return send(Attempt(offered, extra_headers and SDK_HEADERS not in noted))
+
+    exchange, body = _leave_out_named(exchange, body, features, noted, offer)
     if extra_headers and 400 <= exchange.status < 500 and exchange.status not in (401, 403, 429):
-        bare = send(Attempt(attempt.body, extra_headers=False))
+        bare = send(Attempt(body, extra_headers=False))
         if bare.ok:
             noted[SDK_HEADERS] = _refusal(exchange)
             return bare, noted
     if exchange.status in _REJECTIONS:
-        return _split(exchange, attempt.body, features, noted, send)
-    return exchange, noted
+        exchange = _split(exchange, body, features, noted, offer)
+    return (first, dict(refused)) if exchange.status in _REJECTIONS else (exchange, noted)
 
 
-def _named(exchange: Exchange, body: Mapping[str, Any], features: tuple[str, ...]) -> str | None:
+def _leave_out_named(
+    exchange: Exchange,
+    body: Mapping[str, Any],
+    features: tuple[str, ...],
+    noted: dict[str, Refusal],
+    offer: Offer,
+) -> tuple[Exchange, Mapping[str, Any]]:
+    """Leave out what refusals name, one after the other, until there is none or it does not help."""
+    innocent: set[str] = set()
+    while exchange.status in _REJECTIONS:
+        named = _named(exchange, body, features, innocent)
+        if named is None:
+            break
+        plainer = _without(body, named)
+        answer = offer(plainer)
+        if answer.status in _REJECTIONS and names(answer, named):
+            # The message only mentions it, as one that lists all parameters does: it stays.
+            innocent.add(named)
+            continue
+        noted[named] = _refusal(exchange)
+        exchange, body = answer, plainer
+    return exchange, body
+
+
+def _named(
+    exchange: Exchange, body: Mapping[str, Any], features: tuple[str, ...], innocent: set[str]
+) -> str | None:
     """The carrier or feature of the body that the refusal names; `error.param` goes before the message."""
-    present = [name for name in dict.fromkeys((*CARRIERS, *features)) if name in body]
+    present = [n for n in dict.fromkeys((*CARRIERS, *features)) if n in body and n not in innocent]
     param = error_param(exchange)
     if param in present:
         return param
@@ -121,37 +168,52 @@ def _refusal(exchange: Exchange) -> Refusal:
     return Refusal(exchange.status, error_message(exchange))
 
 
+class _Unsettled(Exception):
+    """An offer was neither accepted nor rejected but met a fault of the server."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        super().__init__(exchange.status)
+        self.exchange = exchange
+
+
 def _split(
     exchange: Exchange,
     body: Mapping[str, Any],
     features: tuple[str, ...],
     noted: dict[str, Refusal],
-    send: Send,
-) -> tuple[Exchange, dict[str, Refusal]]:
-    """Find the features that an unnamed refusal is about, halves first, and send all the others."""
-    present = [name for name in features if name in body]
-    if not present:
-        return exchange, noted
+    offer: Offer,
+) -> Exchange:
+    """Find the features that an unnamed refusal is about, halves first; gives the exchange with all others.
+
+    Of 9 features, one that is refused takes up to 10 requests to find, and all of them 18.
+    """
+    present = tuple(name for name in features if name in body)
     plain = {name: value for name, value in body.items() if name not in present}
-    if not (bare := send(Attempt(plain))).ok:
-        return exchange, noted
-    tried: dict[tuple[str, ...], Exchange] = {(): bare}
+    if not present or not (best := offer(plain)).ok:
+        return exchange
+    accepted: list[str] = []
 
-    def offer(group: tuple[str, ...]) -> tuple[str, ...]:
-        """The features of the group that the server accepts."""
-        if not group:
-            return ()
-        tried[group] = send(Attempt(plain | {name: body[name] for name in group}))
-        if tried[group].status not in _REJECTIONS:
-            return group
-        if len(group) == 1:
-            noted[group[0]] = _refusal(tried[group])
-            return ()
-        middle = len(group) // 2
-        return offer(group[:middle]) + offer(group[middle:])
+    def add(group: tuple[str, ...], *, guilty: bool) -> bool:
+        """Add a group of features to those accepted so far; True when it is accepted as a whole."""
+        nonlocal best
+        if not guilty or len(group) == 1:
+            answer = offer(plain | {name: body[name] for name in (*accepted, *group)})
+            if answer.ok:
+                accepted.extend(group)
+                best = answer
+                return True
+            if answer.status not in _REJECTIONS:
+                raise _Unsettled(answer)
+            if len(group) == 1:
+                noted[group[0]] = _refusal(answer)
+                return False
+        middle = (len(group) + 1) // 2
+        whole = add(group[:middle], guilty=False)
+        add(group[middle:], guilty=whole)
+        return False
 
-    middle = (len(present) + 1) // 2
-    accepted = offer(tuple(present[:middle])) + offer(tuple(present[middle:]))
-    if accepted not in tried:
-        tried[accepted] = send(Attempt(plain | {name: body[name] for name in accepted}))
-    return tried[accepted], noted
+    try:
+        add(present, guilty=True)
+    except _Unsettled as fault:
+        return fault.exchange
+    return best

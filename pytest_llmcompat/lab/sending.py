@@ -4,38 +4,44 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
-from pytest_llmcompat.exchange import Exchange, Headers, Request
+from pytest_llmcompat.exchange import SDK_HEADERS, Exchange, Refusal, Request
 from pytest_llmcompat.lab.live import KEY_PLACEHOLDER
 from pytest_llmcompat.lab.negotiation import (
+    CARRIERS,
     HEADROOM,
     Attempt,
     dialect_of,
     headroom_of,
     negotiate,
     speak,
+    wants_headroom,
 )
+from pytest_llmcompat.lab.pace import Pace
 from pytest_llmcompat.probe import Authorization, Context, Probe, Unsendable
+from pytest_llmcompat.probes import PROBES
 from pytest_llmcompat.probes.core import WRONG_KEY
+from pytest_llmcompat.redaction import is_credential, redact_headers, secrets_of
+from pytest_llmcompat.refusal import names
 from pytest_llmcompat.target import Target
 from pytest_llmcompat.wire import Answer, Line
 
-__all__ = ["Pause", "obtain"]
-
-Pause = Callable[[float], None]
+__all__ = ["obtain"]
 
 _LONGEST_WAIT: Final = 30.0
+_USUAL_WAIT: Final = 1.0
 _BASIC: Final = base64.b64encode(b"llmcompat:wrong").decode()
+_ABSENT: Final = frozenset({404, 405, 501})
 
 
-def obtain(probe: Probe, context: Context, line: Line, pause: Pause) -> Exchange:
+def obtain(probe: Probe, context: Context, line: Line, pace: Pace) -> Exchange:
     """Send a probe, as often as retry and negotiation need, and give its exchange.
 
-    pause: called with the seconds to wait before a retry. Raises MissingExchange under replay.
+    pace: when a live request may go out. Raises MissingExchange under replay.
     """
     try:
         _check_requirement(probe, context)
@@ -53,47 +59,69 @@ def obtain(probe: Probe, context: Context, line: Line, pause: Pause) -> Exchange
             live=line.live,
         )
     url = path if path.startswith(("http://", "https://")) else context.target.endpoint + path
-    return _Sending(probe, context.target, url, line, pause).run(body, context)
+    return _Sending(probe, context, url, line, pace).run(body)
 
 
 def _check_requirement(probe: Probe, context: Context) -> None:
+    """Raise Unsendable when the endpoint has refused the feature that a probe is about."""
     if probe.requires is None:
         return
     required = context.exchanges[probe.requires]
     if required.unsent is not None:
         raise Unsendable(required.unsent, unsupported=required.unsupported)
-    if required.status in (400, 404, 405, 422, 501):
+    if required.status in _ABSENT or required.status in (400, 422):
         raise Unsendable(
-            f"{probe.requires} was refused with {required.status}, so this was not sent", unsupported=True
+            f"{probe.requires} was refused with {required.status}, so {probe.id} was not sent",
+            unsupported=required.status in _ABSENT or _names_feature(required),
         )
+
+
+def _names_feature(required: Exchange) -> bool:
+    """True when a refusal is about something that the probe sent besides a plain request."""
+    usual = {"model", "messages", *CARRIERS}
+    sent = required.sent if isinstance(required.sent, dict) else {}
+    return any(names(required, parameter) for parameter in sent if parameter not in usual)
 
 
 class _Sending:
     """One probe under way: counts its requests and knows how each of them is put together."""
 
-    def __init__(self, probe: Probe, target: Target, url: str, line: Line, pause: Pause) -> None:
-        self._probe, self._target, self._url = probe, target, url
-        self._line, self._pause = line, pause
+    def __init__(self, probe: Probe, context: Context, url: str, line: Line, pace: Pace) -> None:
+        self._probe, self._context, self._url = probe, context, url
+        self._line, self._pace = line, pace
         self._requests = 0
 
-    def run(self, body: Any, context: Context) -> Exchange:
-        probe = self._probe
-        if probe.negative or not isinstance(body, Mapping):
-            exchange = self._send(body)
-            return replace(exchange, requests=self._requests)
-        basic = context.exchanges.get("chat-basic")
-        dialect = dialect_of(basic)
-        factor = headroom_of(basic) if probe.headroom else 1
-        exchange, refused = self._negotiate(speak(body, dialect, factor), dialect)
-        if probe.id == "chat-basic" and headroom_of(exchange) == HEADROOM:
-            exchange, refused = self._negotiate(speak(body, refused, HEADROOM), refused)
+    def run(self, body: Any) -> Exchange:
+        """The exchange that counts, with the number of requests that it took."""
+        if self._probe.negative or not isinstance(body, Mapping):
+            exchange, refused = self._send(body), dict[str, Refusal]()
+        elif self._probe.id == "chat-basic":
+            exchange, refused = self._with_headroom(body)
+        else:
+            basic = self._context.exchanges.get("chat-basic")
+            ordinary = PROBES["chat-basic"].body(self._context)
+            assert isinstance(ordinary, Mapping)
+            factor = headroom_of(basic, ordinary) if self._probe.headroom else 1
+            dialect = dialect_of(basic)
+            exchange, refused = self._negotiate(speak(body, dialect, factor), dialect)
         return replace(exchange, refused=refused, requests=self._requests)
 
-    def _negotiate(self, body: Mapping[str, Any], refused: Mapping[str, Any]) -> tuple[Exchange, dict[str, Any]]:
-        extra_headers = bool(self._probe.headers) and "sdk-headers" not in refused
+    def _with_headroom(self, body: Mapping[str, Any]) -> tuple[Exchange, dict[str, Refusal]]:
+        """`chat-basic`, once more with more room when reasoning took it; as it was when that is refused."""
+        exchange, refused = self._negotiate(body, {})
+        if wants_headroom(exchange):
+            roomy = self._send(speak(body, refused, HEADROOM), extra_headers=SDK_HEADERS not in refused)
+            if roomy.ok:
+                return roomy, refused
+        return exchange, refused
+
+    def _negotiate(
+        self, body: Mapping[str, Any], refused: Mapping[str, Refusal]
+    ) -> tuple[Exchange, dict[str, Refusal]]:
+        extra_headers = bool(self._probe.headers) and SDK_HEADERS not in refused
 
         def send(attempt: Attempt) -> Exchange:
-            return self._send(attempt.body, extra_headers=attempt.extra_headers and extra_headers)
+            return self._send(attempt.body, extra_headers=attempt.extra_headers)
 
         return negotiate(body, self._probe.features, refused, send, extra_headers=extra_headers)
 
@@ -104,35 +132,53 @@ class _Sending:
         wait = _wait_before_retry(exchange, self._probe)
         if wait is None:
             return exchange
-        if self._line.live:
-            self._pause(wait)
+        if self._line.live and exchange.status != 429:
+            self._pace.wait(wait)
         return self._exchange(request)
 
     def _exchange(self, request: Request) -> Exchange:
-        answer = self._line.send(request, self._probe)
         self._requests += 1
-        return _exchange(self._probe, self._target, request, answer, live=self._line.live)
+        if not self._line.live:
+            return self._received(request, self._line.send(request, self._probe))
+        with self._pace.turn() as turn:
+            exchange = self._received(request, self._line.send(request, self._probe))
+            if exchange.status == 429:
+                wait = _retry_after(exchange)
+                # Who asks for hours would have them for each probe: such an answer stands, and nobody waits.
+                turn.throttle(wait if wait <= _LONGEST_WAIT else 0.0)
+        return exchange
 
     def _request(self, body: Any, *, extra_headers: bool) -> Request:
-        headers = [("accept", "application/json"), *self._credentials()]
+        headers = {"accept": "application/json", **self._credentials()}
         content = b""
         if body is not None:
             content = body if isinstance(body, bytes) else json.dumps(body, ensure_ascii=False).encode()
-            headers.append(("content-type", "application/json"))
-        headers += [(name.lower(), value) for name, value in self._target.headers.items()]
+            headers["content-type"] = "application/json"
         if extra_headers:
-            headers += self._probe.headers.items()
-        return Request(self._probe.method, self._url, tuple(headers), content)
+            headers.update(self._probe.headers)
+        headers.update(self._further_headers())
+        return Request(self._probe.method, self._url, tuple(headers.items()), content)
 
-    def _credentials(self) -> Headers:
+    def _credentials(self) -> dict[str, str]:
         match self._probe.authorization:
-            case Authorization.KEY if self._target.key:
-                return (("authorization", f"Bearer {KEY_PLACEHOLDER}"),)
+            case Authorization.KEY if self._context.target.key:
+                return {"authorization": f"Bearer {KEY_PLACEHOLDER}"}
             case Authorization.WRONG:
-                return (("authorization", f"Bearer {WRONG_KEY}"),)
+                return {"authorization": f"Bearer {WRONG_KEY}"}
             case Authorization.BASIC:
-                return (("authorization", f"Basic {_BASIC}"),)
-        return ()
+                return {"authorization": f"Basic {_BASIC}"}
+        return {}
+
+    def _further_headers(self) -> dict[str, str]:
+        """The user's headers as they are kept; a probe without the key must not be let in by one of them."""
+        target = self._context.target
+        given = tuple((name.lower(), value) for name, value in target.headers.items())
+        if self._probe.authorization is not Authorization.KEY:
+            given = tuple((name, value) for name, value in given if not is_credential(name))
+        return dict(redact_headers(given, secrets_of(target)))
+
+    def _received(self, request: Request, answer: Answer) -> Exchange:
+        return _exchange(self._probe, self._context.target, request, answer, live=self._line.live)
 
 
 def _exchange(probe: Probe, target: Target, request: Request, answer: Answer, *, live: bool) -> Exchange:
@@ -152,13 +198,12 @@ def _exchange(probe: Probe, target: Target, request: Request, answer: Answer, *,
 
 
 def _wait_before_retry(exchange: Exchange, probe: Probe) -> float | None:
-    """Seconds to wait before the one retry; None when the answer stands as it is."""
+    """Seconds to wait before the one retry; None when the answer stands, or asks for a longer wait than we bear."""
     passing = exchange.failure is not None or exchange.status == 429
     if not probe.negative:
         passing = passing or (exchange.status >= 500 and exchange.status != 501)
-    if not passing:
-        return None
-    return min(_retry_after(exchange), _LONGEST_WAIT)
+    wait = _retry_after(exchange)
+    return wait if passing and wait <= _LONGEST_WAIT else None
 
 
 def _retry_after(exchange: Exchange) -> float:
@@ -170,5 +215,5 @@ def _retry_after(exchange: Exchange) -> float:
         pass
     try:
         return max(0.0, parsedate_to_datetime(value).timestamp() - exchange.started)
-    except (ValueError, TypeError):
-        return 1.0
+    except (ValueError, TypeError, OverflowError):
+        return _USUAL_WAIT

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 from pytest_llmcompat.cassette import Recording, Replay, path_of, read, write
 from pytest_llmcompat.exchange import Request
 from pytest_llmcompat.lab.live import LiveClient, LiveLine
 from pytest_llmcompat.probe import Probe
+from pytest_llmcompat.redaction import secrets_of
 from pytest_llmcompat.target import Target
 from pytest_llmcompat.wire import Answer, Line, MissingExchange
 
@@ -122,14 +126,22 @@ class _RecordingLine:
         recording = Recording(
             probe=self._probe.id,
             recorded_at=datetime.now(UTC).isoformat(timespec="seconds"),
-            endpoint=self._target.endpoint,
+            endpoint=self._target.place or self._target.endpoint,
             model=self._target.model,
             versions=_versions(),
-            interactions=tuple(self._interactions),
+            interactions=tuple((self._placed(request), answer) for request, answer in self._interactions),
         )
-        write(self._path, recording, secrets=(self._target.key,) if self._target.key else ())
+        write(self._path, recording, secrets=secrets_of(self._target))
+
+    def _placed(self, request: Request) -> Request:
+        """The request as sent to the target's lasting place, if it has one: files then differ by content only."""
+        if self._target.place is None:
+            return request
+        here, there = urlsplit(request.url), urlsplit(self._target.place)
+        return replace(request, url=urlunsplit(here._replace(scheme=there.scheme, netloc=there.netloc)))
 
 
+@cache
 def _versions() -> Mapping[str, str]:
     return {
         "pytest-llmcompat": version("pytest-llmcompat"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -33,7 +32,7 @@ class Spool:
             exchange = run()
             whole = path.with_suffix(".part")
             whole.write_text(json.dumps(encode(exchange)), "utf-8")
-            os.replace(whole, path)
+            whole.replace(path)
             return exchange
 
     def exchanges(self) -> tuple[Exchange, ...]:

@@ -1,4 +1,4 @@
-"""Every probe that the suite knows, by id; a module a suite. See docs/probes.md for what each costs."""
+"""Every probe that the suite knows, by id; a module a suite."""
 
 from __future__ import annotations
 
@@ -26,7 +26,11 @@ FAMILIES: Final[dict[str, Callable[[Probe], bool]]] = {
 
 
 def _streams(probe: Probe) -> bool:
-    return not probe.negative and probe.abort_after is None and (probe.id.startswith("stream-") or probe.id.endswith("-stream"))
+    return (
+        not probe.negative
+        and probe.abort_after is None
+        and (probe.id.startswith("stream-") or probe.id.endswith("-stream"))
+    )
 
 
 def family(name: str, suites: tuple[str, ...] = ()) -> tuple[Probe, ...]:

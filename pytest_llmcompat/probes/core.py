@@ -45,7 +45,9 @@ def _listed_model(context: Context) -> str:
     """A listed id with a slash, which is the hard case; else the model under test."""
     listed = context.exchanges["models-list"].json
     entries = listed.get("data") if isinstance(listed, dict) else None
-    ids = [entry.get("id") for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
+    ids = (
+        [entry.get("id") for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
+    )
     known = [id for id in ids if isinstance(id, str)]
     with_slash = [id for id in known if "/" in id]
     chosen = context.model if context.model in known and "/" in context.model else None
@@ -69,9 +71,16 @@ _BASIC: Final[dict[str, Any]] = {"temperature": 0, "seed": 7, "max_tokens": 40}
 _COUNT_40: Final = [user("Count from 1 to 40, separated by spaces.")]
 _INCLUDE_USAGE: Final = {"stream": True, "stream_options": {"include_usage": True}}
 
+# Long enough for the token count to show when a server drops the second part.
+_REMARK: Final = (
+    " Keep it in mind while I tell you about the garden: the beds along the southern wall hold beans and "
+    "sweet peas, the path between them is laid with old bricks, the pump stands under the walnut tree, and "
+    "the gate to the orchard is painted green. In spring the blackbirds come first, then the swallows, and by "
+    "the end of May there is shade enough for a table and four chairs. None of that matters for my question."
+)
 _TURNS: Final[list[dict[str, Any]]] = [
     {"role": "system", "content": _parts("You are a terse assistant.")},
-    {"role": "user", "content": _parts("My code word is ", f"{CODE_WORD}.")},
+    {"role": "user", "content": _parts("My code word is ", f"{CODE_WORD}.{_REMARK}")},
     {"role": "assistant", "content": "Noted."},
     user("Which code word? Answer with it only."),
 ]
@@ -99,8 +108,12 @@ PROBES: Final[tuple[Probe, ...]] = (
     ),
     Probe("models-404", "core", method="GET", path=f"/models/{UNKNOWN_MODEL}", negative=True),
     Probe("auth-none", "core", body=chat(_HI, max_tokens=1), authorization=Authorization.NONE, negative=True),
-    Probe("auth-wrong", "core", body=chat(_HI, max_tokens=1), authorization=Authorization.WRONG, negative=True),
-    Probe("auth-scheme", "core", body=chat(_HI, max_tokens=1), authorization=Authorization.BASIC, negative=True),
+    Probe(
+        "auth-wrong", "core", body=chat(_HI, max_tokens=1), authorization=Authorization.WRONG, negative=True
+    ),
+    Probe(
+        "auth-scheme", "core", body=chat(_HI, max_tokens=1), authorization=Authorization.BASIC, negative=True
+    ),
     Probe("route-unknown", "core", path="/llmcompat-no-such-route", body=lambda _: {}, negative=True),
     Probe("route-method", "core", method="PUT", body=lambda _: {}, negative=True),
     Probe("route-no-v1", "core", path=_unversioned, body=lambda _: {}, negative=True),
@@ -136,9 +149,7 @@ PROBES: Final[tuple[Probe, ...]] = (
     Probe(
         "chat-developer",
         "core",
-        body=chat(
-            [{"role": "developer", "content": "Answer only with: AYE"}, user("ready?")], max_tokens=8
-        ),
+        body=chat([{"role": "developer", "content": "Answer only with: AYE"}, user("ready?")], max_tokens=8),
         headroom=True,
     ),
     Probe("chat-length", "core", body=chat([user("Count from 1 to 50.")], max_tokens=6)),
@@ -146,7 +157,9 @@ PROBES: Final[tuple[Probe, ...]] = (
     Probe(
         "chat-n2",
         "core",
-        body=chat([user("Say something.")], n=2, logprobs=True, top_logprobs=2, temperature=1.6, max_tokens=4),
+        body=chat(
+            [user("Say something.")], n=2, logprobs=True, top_logprobs=2, temperature=1.6, max_tokens=4
+        ),
         features=("n", "temperature", "logprobs", "top_logprobs"),
     ),
     Probe(
@@ -190,7 +203,13 @@ PROBES: Final[tuple[Probe, ...]] = (
         ),
     ),
     Probe("chat-long", "core", body=chat(_LONG, temperature=0, max_tokens=12), headroom=True),
-    Probe("stream-basic", "core", body=chat(_ECHO, **_BASIC, **_INCLUDE_USAGE), features=("stream_options",), headroom=True),
+    Probe(
+        "stream-basic",
+        "core",
+        body=chat(_ECHO, **_BASIC, **_INCLUDE_USAGE),
+        features=("stream_options",),
+        headroom=True,
+    ),
     Probe("stream-plain", "core", body=chat(_COUNT_40, stream=True, max_tokens=160), headroom=True),
     Probe(
         "stream-n2",
@@ -198,7 +217,16 @@ PROBES: Final[tuple[Probe, ...]] = (
         body=chat([user("Say something.")], stream=True, n=2, logprobs=True, max_tokens=6),
         features=("n", "logprobs"),
     ),
-    Probe("stream-abort", "core", body=chat(_COUNT_40, stream=True, max_tokens=400), abort_after=3, last=True),
+    Probe(
+        "stream-abort", "core", body=chat(_COUNT_40, stream=True, max_tokens=400), abort_after=3, last=True
+    ),
     # Follows the aborted stream at once: a server that still generates for a lost client makes it wait.
-    Probe("chat-turns", "core", body=chat(_TURNS, max_tokens=20), parents=("stream-abort",), headroom=True, last=True),
+    Probe(
+        "chat-turns",
+        "core",
+        body=chat(_TURNS, max_tokens=20),
+        parents=("stream-abort",),
+        headroom=True,
+        last=True,
+    ),
 )
