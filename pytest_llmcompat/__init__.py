@@ -5,6 +5,8 @@ The names here are what contracts of your own need; everything else is private t
 
 from __future__ import annotations
 
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -53,3 +55,14 @@ def __getattr__(name: str) -> Any:
         if name in names:
             return getattr(import_module(f"{__name__}.{module}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+class _Package(ModuleType):
+    """Keeps the name `contract` for the decorator, which an import of the module of that name would take."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        taken = name == "contract" and isinstance(value, ModuleType)
+        super().__setattr__(name, value.contract if taken else value)
+
+
+sys.modules[__name__].__class__ = _Package

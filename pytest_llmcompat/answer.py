@@ -7,15 +7,15 @@ lost connections make it inconclusive; 404, 405, 501 and a 400 that names the fe
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from pytest_llmcompat.evidence import MISSING, Document, Evidence, shown
 from pytest_llmcompat.exchange import Exchange
-from pytest_llmcompat.verdict import inconclusive, unsupported
+from pytest_llmcompat.refusal import error_message, error_param, names
+from pytest_llmcompat.verdict import Doubtful, Inconclusive, Unsupported, inconclusive, unsupported
 
 __all__ = [
     "DONE",
@@ -23,53 +23,29 @@ __all__ = [
     "accepts",
     "answered",
     "body",
+    "broke_off",
+    "came",
+    "chunks",
     "completion",
+    "decided",
+    "error_in_200",
     "error_message",
     "error_param",
+    "judge_each",
     "names",
     "refused",
     "require_feature",
+    "served",
     "stream",
     "tool_calls",
 ]
 
 DONE = "[DONE]"
-_EVERYDAY_WORDS = frozenset({"n", "user", "store", "stop", "seed"})
 
 
 def body(exchange: Exchange) -> Document:
     """The JSON body as a document; its value is MISSING when the body is not JSON."""
     return Document(exchange.probe, "body", exchange.json if exchange.is_json else MISSING)
-
-
-def error_message(exchange: Exchange) -> str:
-    """The human text of an error answer, from whatever shape it has; the raw body when there is none."""
-    document = body(exchange)
-    for pointer in ("/error/message", "/message", "/error", "/detail"):
-        value = document.at(pointer)
-        if value:
-            return value if isinstance(value, str) else json.dumps(value)
-    return exchange.text[:500]
-
-
-def error_param(exchange: Exchange) -> str | None:
-    """`error.param` when it is a non-empty string."""
-    param = body(exchange).at("/error/param")
-    return param if isinstance(param, str) and param else None
-
-
-def names(exchange: Exchange, parameter: str) -> bool:
-    """True when an error answer names a parameter, in `error.param` or as a word of its message.
-
-    Parameters that are everyday words (`user`, `stop`, `n`) count in the message only when quoted.
-    """
-    param = error_param(exchange)
-    if param is not None and re.split(r"[.\[]", param)[0] == parameter:
-        return True
-    word = rf"(?<![\w-]){re.escape(parameter)}(?![\w-])"
-    if parameter in _EVERYDAY_WORDS:
-        word = rf"([\"'`]){re.escape(parameter)}\1"
-    return re.search(word, error_message(exchange)) is not None
 
 
 def came(exchange: Exchange) -> Exchange:
@@ -84,12 +60,12 @@ def came(exchange: Exchange) -> Exchange:
 def settled(exchange: Exchange) -> Exchange:
     """The exchange, when its status is a decision about the request: not 429 and not a server's failure."""
     came(exchange)
-    if exchange.status == 429 or exchange.status >= 500 and exchange.status != 501:
+    if exchange.status == 429 or (exchange.status >= 500 and exchange.status != 501):
         inconclusive(f"{exchange.probe} was answered {exchange.status}: {shown(error_message(exchange))}")
     return exchange
 
 
-def answered(exchange: Exchange, *features: str) -> Exchange:
+def answered(exchange: Exchange, *features: str) -> Exchange:  # noqa: RET503 - the last line never returns
     """The exchange, when it was answered 2xx; unsupported when it was refused for one of `features`."""
     settled(exchange)
     if exchange.ok:
@@ -105,6 +81,31 @@ def answered(exchange: Exchange, *features: str) -> Exchange:
 def accepts(exchange: Exchange) -> Exchange:
     """The exchange, when the server decided on it, whatever it decided; for contracts that judge the status."""
     return settled(exchange)
+
+
+def error_in_200(exchange: Exchange) -> bool:
+    """True for a 2xx answer with an error in the place of choices (error.status-not-200 judges that)."""
+    document = body(exchange)
+    return exchange.ok and bool(document.at("/error")) and not document.items("/choices")
+
+
+def decided(exchange: Exchange) -> Exchange:
+    """The exchange, when its status is the server's decision on the fault of an invalid request.
+
+    Unsupported when there is no such route; inconclusive when the server was down, when it never came to the
+    fault (the key, the rate or the cap on tokens was refused first), and for an error in a 200.
+    """
+    came(exchange)
+    answer = f"{exchange.probe} was answered {exchange.status}: {shown(error_message(exchange))}"
+    if exchange.status in (404, 405, 501):
+        unsupported(answer)
+    elsewhere = exchange.status < 200 or 300 <= exchange.status < 400
+    if elsewhere or exchange.status in (401, 403, 408, 429, 502, 503, 504, 529) or error_in_200(exchange):
+        inconclusive(answer)
+    capped = isinstance(exchange.sent, dict) and "max_tokens" in exchange.sent
+    if capped and exchange.status in (400, 422) and names(exchange, "max_tokens"):
+        inconclusive(answer)
+    return exchange
 
 
 def refused(exchange: Exchange) -> Document:
@@ -128,6 +129,38 @@ def completion(exchange: Exchange, *features: str) -> Document:
     if not isinstance(document.value, dict):
         inconclusive(f"{exchange.probe}: the body is not one JSON object (transport.* contracts judge that)")
     return document
+
+
+def served(exchange: Exchange, *features: str) -> Document:
+    """A completion; inconclusive for an error or another object in its place."""
+    document = completion(exchange, *features)
+    if error_in_200(exchange):
+        inconclusive(
+            f"{exchange.probe}: an error came with {exchange.status} (error.status-not-200 judges that)"
+        )
+    if not any(document.has(pointer) for pointer in ("/choices", "/object", "/id")):
+        inconclusive(f"{exchange.probe}: the answer is no completion (chat.choices-array judges that)")
+    return document
+
+
+def judge_each(judgement: Callable[[Exchange], None], *exchanges: Exchange) -> None:
+    """Judge each exchange by itself, so that one that settles nothing hides no other; a fail before a warning.
+
+    Raises why the first one settles nothing when none of them does.
+    """
+    unsettled: list[Unsupported | Inconclusive] = []
+    doubts: list[Doubtful] = []
+    for exchange in exchanges:
+        try:
+            judgement(exchange)
+        except (Unsupported, Inconclusive) as reason:
+            unsettled.append(reason)
+        except Doubtful as doubt:
+            doubts.append(doubt)
+    if doubts:
+        raise doubts[0]
+    if len(unsettled) == len(exchanges):
+        raise next(iter(unsettled), Inconclusive("none of the requests that this is about was sent"))
 
 
 def tool_calls(document: Document) -> list[Document]:
@@ -194,6 +227,16 @@ def chunks(exchange: Exchange) -> Iterable[Document]:
             continue
         if isinstance(value, dict) and not value.get("error"):
             yield Document(exchange.probe, f"event {number}", value)
+
+
+def broke_off(exchange: Exchange) -> bool:
+    """True for a stream whose last event but `[DONE]` is an error: the server failed, and says so."""
+    data = [event.data for event in exchange.events if event.data != DONE]
+    try:
+        last = json.loads(data[-1]) if data else None
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(last, dict) and bool(last.get("error"))
 
 
 def stream(exchange: Exchange, *features: str) -> Stream:

@@ -40,7 +40,7 @@ class Contract:
 
     id: stable dotted id, such as `chat.stream.done-sentinel`.
     claim: one line in the present tense, the first paragraph of the judgement's docstring.
-    area: the part of the suite that it belongs to, the name of its module.
+    area: the part of the API that it is about, the id without its last part (`chat.stream`).
     source: where the claim comes from: specification line, SDK file, RFC.
     breaks: which client breaks, and how, when the claim does not hold.
     fix: what the server's maintainers do about it.
@@ -86,7 +86,7 @@ def contract(
             id=id,
             level=level,
             claim=" ".join((inspect.getdoc(judgement) or "").partition("\n\n")[0].split()),
-            area=_area(judgement),
+            area=id.rpartition(".")[0],
             source=source,
             breaks=breaks,
             fix=fix,
@@ -97,7 +97,8 @@ def contract(
         )
         known = _REGISTERED.get(id)
         if known is not None and _origin(known.judgement) != _origin(judgement):
-            raise DuplicateContract(f"contract id {id!r} is used twice: {_origin(known.judgement)} and {_origin(judgement)}")
+            places = f"{_origin(known.judgement)} and {_origin(judgement)}"
+            raise DuplicateContract(f"contract id {id!r} is used twice: {places}")
         _REGISTERED[id] = made
         judgement.__llmcompat_contract__ = made  # type: ignore[attr-defined]
         return judgement
@@ -117,7 +118,3 @@ def registered() -> Iterator[Contract]:
 
 def _origin(judgement: Callable[..., None]) -> tuple[str, str]:
     return str(Path(inspect.getfile(judgement)).resolve()), judgement.__qualname__
-
-
-def _area(judgement: Callable[..., None]) -> str:
-    return judgement.__module__.rpartition(".")[2].removeprefix("test_")

@@ -10,7 +10,7 @@ from typing import Final
 
 from pytest_llmcompat.contract import Contract, registered
 
-__all__ = ["CONTRACTS", "bundled_contracts", "contract_files", "load"]
+__all__ = ["CASSETTES", "CONTRACTS", "bundled_contracts", "contract_files", "load"]
 
 _PACKAGE: Final = Path(__file__).resolve().parent
 
@@ -22,6 +22,7 @@ def _data(name: str) -> Path:
 
 
 CONTRACTS: Final = _data("contracts")
+CASSETTES: Final = _data("cassettes")
 
 
 def contract_files() -> tuple[Path, ...]:
@@ -30,7 +31,7 @@ def contract_files() -> tuple[Path, ...]:
 
 
 def load(path: Path) -> ModuleType:
-    """Import a module of the suite under `pytest_llmcompat.contracts`, so that it shadows no user's module."""
+    """Import a module of the suite as `pytest_llmcompat.contracts.…`, so that it shadows no user's module."""
     name = f"pytest_llmcompat.contracts.{path.stem}"
     if name in sys.modules:
         return sys.modules[name]

@@ -1,0 +1,108 @@
+"""The proof: every contract passes on the healthy reference, and each defect breaks exactly what declares it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+
+from pytest_llmcompat.contract import Contract, Level
+from pytest_llmcompat.lab import Lab
+from pytest_llmcompat.lab.sources import LiveSource
+from pytest_llmcompat.probes import BY_FIXTURE, FAMILIES, PROBES, family
+from pytest_llmcompat.reference import DEFECTS, serve
+from pytest_llmcompat.suite import bundled_contracts
+from pytest_llmcompat.target import Target
+from pytest_llmcompat.verdict import Outcome, Verdict, judge
+
+CONTRACTS = bundled_contracts()
+FAULTS = sorted(name for name, defect in DEFECTS.items() if not defect.legal)
+VARIANTS = sorted(name for name, defect in DEFECTS.items() if defect.legal)
+
+# Seconds between chunks: nearly none where time is not on trial.
+QUICK, REAL = 0.0005, 0.025
+ABOUT_TIME = {"stream-buffered", "stream-held-open", "disconnect-blocks"}
+BROKEN = (Outcome.FAIL, Outcome.WARN)
+
+
+def verdicts(
+    defects: Iterable[str] = (), *, pause: float = QUICK, no_auth: bool = False, level: Level = Level.MAY
+) -> list[Verdict]:
+    """What every contract says of the reference with some defects switched on."""
+    keys = {"key": None} if no_auth else {}
+    with serve(defects, pause=pause, **keys) as reference:
+        target = Target("reference", reference.base_url, reference.model, reference.key, no_auth=no_auth)
+        lab = Lab(target, LiveSource(target, timeout=30.0))
+        lab.prefetch(PROBES, concurrency=8)
+
+        def read(name: str) -> object:
+            if name == "llm_target":
+                return target
+            if name in FAMILIES:
+                return tuple(lab.exchange(probe.id) for probe in family(name))
+            return lab.exchange(BY_FIXTURE[name])
+
+        try:
+            return [judge(contract, target.id, read, level) for contract in CONTRACTS]
+        finally:
+            lab.close()
+
+
+def described(found: Iterable[Verdict]) -> list[str]:
+    """Verdicts in a form that reads well in a failing assertion."""
+    return [f"{v.outcome}: {v.contract.id}: {v.reason}" for v in found]
+
+
+def test_every_contract_passes_on_the_healthy_reference() -> None:
+    """Nothing is unsupported, inconclusive or broken on the server that keeps every contract."""
+    assert described(v for v in verdicts(pause=REAL) if v.outcome is not Outcome.PASS) == []
+
+
+@pytest.mark.parametrize("contract", CONTRACTS, ids=lambda contract: contract.id)
+def test_contract_declares_a_defect_that_exists(contract: Contract) -> None:
+    """A contract that nothing can break proves nothing."""
+    assert contract.catches
+    assert set(contract.catches) <= set(FAULTS)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_defect_breaks_exactly_the_contracts_that_declare_it(fault: str) -> None:
+    """A defect is caught by each contract that says so, and turns no other one red or yellow."""
+    declared = {contract.id for contract in CONTRACTS if fault in contract.catches}
+    found = verdicts([fault], pause=REAL if fault in ABOUT_TIME else QUICK)
+    broken = {v.contract.id: v for v in found if v.outcome in BROKEN}
+    assert declared, "no contract catches this defect"
+    assert described(v for id, v in broken.items() if id not in declared) == []
+    assert described(v for v in found if v.contract.id in declared - set(broken)) == []
+
+
+# SHOULD and MAY contracts ask for what these variants leave out; nothing that is a MUST may break.
+BARE = {"legal-bare", "legal-unsupported-400", "legal-max-tokens-refused"}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_legal_variant_stays_green(variant: str) -> None:
+    """What is legal breaks no contract; at the most it draws a warning."""
+    found = verdicts(
+        [variant], no_auth=variant == "legal-keyless", level=Level.MUST if variant in BARE else Level.MAY
+    )
+    assert described(v for v in found if v.outcome is Outcome.FAIL) == []
+
+
+def test_all_compatible_variants_together_stay_green() -> None:
+    """Legal ways do not become illegal in company."""
+    together = {
+        "legal-crlf",
+        "legal-comments",
+        "legal-vendor-keys",
+        "legal-dated-model",
+        "legal-usage-details",
+    }
+    assert together <= set(VARIANTS)
+    assert described(v for v in verdicts(sorted(together)) if v.outcome is Outcome.FAIL) == []
+
+
+def test_verdicts_do_not_flip() -> None:
+    """The same deterministic endpoint gets the same verdicts each time."""
+    runs = [{v.contract.id: v.outcome for v in verdicts(pause=REAL)} for _ in range(3)]
+    assert runs[0] == runs[1] == runs[2]
