@@ -1,0 +1,172 @@
+"""From pytest's collection to contracts: which modules, for which targets, reading which probes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Final
+
+import pytest
+
+from pytest_llmcompat import suite
+from pytest_llmcompat.cassette import CassetteError
+from pytest_llmcompat.contract import contract_of
+from pytest_llmcompat.exchange import Exchange, Request
+from pytest_llmcompat.probe import fixture_name
+from pytest_llmcompat.probes import BY_FIXTURE, FAMILIES, PROBES, family
+from pytest_llmcompat.run import Run
+from pytest_llmcompat.target import Target
+from pytest_llmcompat.wire import MissingExchange
+
+__all__ = [
+    "ask_for_suite",
+    "collected",
+    "deselect_other_suites",
+    "name_by_contract",
+    "parametrize",
+    "probe_fixtures",
+    "probes_to_send",
+]
+
+_TARGET: Final = "llm_target"
+
+
+def ask_for_suite(config: pytest.Config) -> None:
+    """Collect the bundled suite when the user named no path, whatever `testpaths` says."""
+    if config.args_source is not pytest.Config.ArgsSource.ARGS:
+        config.args = [str(path) for path in suite.contract_files()]
+
+
+class ContractModule(pytest.Module):
+    """A module of the bundled suite; its tests are its contracts, named by their ids."""
+
+    def _getobj(self) -> ModuleType:
+        """The contracts of the module by their ids, which pytest then makes names and node ids of."""
+        named = ModuleType(self.path.stem)
+        for value in vars(suite.load(self.path)).values():
+            if (contract := contract_of(value)) is not None:
+                setattr(named, contract.id, value)
+        return named
+
+    def istestfunction(self, obj: object, name: str) -> bool:
+        """Contracts are marked as such, so the user's `python_functions` does not matter."""
+        del name
+        return contract_of(obj) is not None
+
+    def istestclass(self, obj: object, name: str) -> bool:
+        """There are no classes in the suite."""
+        del obj, name
+        return False
+
+
+@cache
+def _bundled() -> frozenset[Path]:
+    return frozenset(suite.contract_files())
+
+
+def collected(
+    path: Path, parent: pytest.Collector, found: Sequence[pytest.Collector]
+) -> Sequence[pytest.Collector]:
+    """What to collect from a file: of the bundled suite its contracts alone, else what pytest has found.
+
+    The user's patterns for names, doctests and plugins that check source files leave the suite alone.
+    """
+    if path.resolve() not in _bundled():
+        return found
+    return [ContractModule.from_parent(parent, path=path, nodeid=f"contracts/{path.name}")]
+
+
+def name_by_contract(items: Iterable[pytest.Item]) -> None:
+    """Let pytest call the items of the bundled suite by level and contract wherever it would name a function.
+
+    Without this, pytest takes the dots of an id for those of a Python class.
+    """
+    for item in items:
+        contract = contract_of(_function(item))
+        if contract is not None and isinstance(item.parent, ContractModule):
+            item.location = (item.parent.nodeid, item.location[1], f"{contract.level.name} {item.name}")
+
+
+def parametrize(metafunc: pytest.Metafunc, run: Run) -> None:
+    """Run a test that reads a target, by a probe fixture or otherwise, once for each target."""
+    if _TARGET in metafunc.fixturenames:
+        ids = [target.id for target in run.targets]
+        metafunc.parametrize(_TARGET, run.targets, indirect=True, ids=ids, scope="session")
+
+
+def probe_fixtures(run: Run) -> ModuleType:
+    """A plugin with the fixtures that contracts read exchanges by: `chat_basic`, `error_exchanges` and so on."""
+    fixtures = ModuleType("llmcompat_probes")
+    for probe_id in PROBES:
+        setattr(
+            fixtures, fixture_name(probe_id), _fixture(fixture_name(probe_id), _exchange_of(probe_id, run))
+        )
+    for name in FAMILIES:
+        setattr(fixtures, name, _fixture(name, _exchanges_of(name, run)))
+    return fixtures
+
+
+def _fixture(name: str, read: Callable[[Target], object]) -> object:
+    @pytest.fixture(scope="session", name=name)
+    def exchange(llm_target: Target) -> object:
+        """What came of a probe, or of each probe of a family, on the target."""
+        try:
+            return read(llm_target)
+        except (MissingExchange, CassetteError) as missing:
+            pytest.fail(str(missing), pytrace=False)
+
+    return exchange
+
+
+def _exchange_of(probe_id: str, run: Run) -> Callable[[Target], Exchange]:
+    def read(target: Target) -> Exchange:
+        if not _is_chosen(probe_id, run):
+            unsent = f"{probe_id} was not sent: --llm-suite leaves {PROBES[probe_id].suite} out"
+            return Exchange(
+                probe_id, target.id, Request("", target.endpoint, (), b""), unsent=unsent, requests=0
+            )
+        return run.lab(target).exchange(probe_id)
+
+    return read
+
+
+def _exchanges_of(name: str, run: Run) -> Callable[[Target], tuple[Exchange, ...]]:
+    def read(target: Target) -> tuple[Exchange, ...]:
+        return tuple(run.lab(target).exchange(probe.id) for probe in family(name, run.settings.suite))
+
+    return read
+
+
+def _is_chosen(probe_id: str, run: Run) -> bool:
+    return not run.settings.suite or PROBES[probe_id].suite in run.settings.suite
+
+
+def _probes_of(item: pytest.Item, run: Run) -> Iterator[str]:
+    """The ids of the probes that an item reads and the chosen suites send."""
+    for name in getattr(item, "fixturenames", ()):
+        if name in BY_FIXTURE and _is_chosen(BY_FIXTURE[name], run):
+            yield BY_FIXTURE[name]
+        elif name in FAMILIES:
+            yield from (probe.id for probe in family(name, run.settings.suite))
+
+
+def deselect_other_suites(config: pytest.Config, run: Run, items: list[pytest.Item]) -> None:
+    """Leave out the contracts that read nothing of the chosen suites (`--llm-suite`)."""
+    if not run.settings.suite:
+        return
+    other = [item for item in items if contract_of(_function(item)) and not any(_probes_of(item, run))]
+    if other:
+        config.hook.pytest_deselected(items=other)
+        items[:] = [item for item in items if item not in other]
+
+
+def probes_to_send(items: Iterable[pytest.Item], run: Run) -> list[str]:
+    """The ids of the probes that a selection of items reads, in the order in which probes are sent."""
+    read = {probe_id for item in items for probe_id in _probes_of(item, run)}
+    return [probe_id for probe_id in PROBES if probe_id in read]
+
+
+def _function(item: pytest.Item) -> object:
+    return getattr(item, "function", None)

@@ -1,0 +1,100 @@
+"""From a collected contract to its verdict, and from the verdict to an outcome of pytest."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pytest_llmcompat.contract import Contract, contract_of
+from pytest_llmcompat.exchange import Exchange
+from pytest_llmcompat.plain import line, plain
+from pytest_llmcompat.redaction import redact_text
+from pytest_llmcompat.reporting.explanation import explain
+from pytest_llmcompat.reporting.result import NOT_JUDGED, result_of
+from pytest_llmcompat.run import Run
+from pytest_llmcompat.verdict import Outcome, Verdict, judge
+
+__all__ = ["complete_report", "judge_item"]
+
+_RESULT: pytest.StashKey[dict[str, Any]] = pytest.StashKey()
+
+
+def judge_item(item: pytest.Function, run: Run) -> bool | None:
+    """Judge an item that is a contract: fail, skip or pass it by its verdict; None for an ordinary test."""
+    contract = contract_of(item.function)
+    if contract is None:
+        return None
+    verdict = judge(contract, _target_id(item), item.funcargs.__getitem__, run.settings.level)
+    exchanges = _exchanges(item, contract)
+    explanation = explain(verdict, exchanges) if verdict.evidence or verdict.outcome is Outcome.FAIL else ""
+    item.stash[_RESULT] = result_of(verdict, explanation, [e.probe for e in exchanges])
+    item.user_properties += [
+        ("llmcompat.contract", contract.id),
+        ("llmcompat.level", contract.level.value),
+        ("llmcompat.verdict", verdict.outcome.value),
+        ("llmcompat.target", verdict.target),
+    ]
+    if verdict.outcome is Outcome.FAIL:
+        pytest.fail(explanation, pytrace=False)
+    if verdict.outcome in (Outcome.UNSUPPORTED, Outcome.INCONCLUSIVE):
+        pytest.skip(line(f"{verdict.outcome}: {verdict.reason}"))
+    return True
+
+
+def complete_report(
+    item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport, run: Run
+) -> None:
+    """Make pytest's report of one phase of an item ours: with the result, and without the keys of the run."""
+    contract = contract_of(getattr(item, "function", None))
+    if contract is not None:
+        _attach_result(item, contract, call, report)
+        if isinstance(report.longrepr, tuple):
+            # Else every skipped contract would seem to lie in this module.
+            path, number = item.reportinfo()[:2]
+            report.longrepr = (str(path), (number or 0) + 1, plain(report.longrepr[2]))
+    _hide(report, run.secrets)
+
+
+def _attach_result(
+    item: pytest.Item, contract: Contract, call: pytest.CallInfo[None], report: pytest.TestReport
+) -> None:
+    """Put the result of a contract on the report of its call, or of the setup that never came to it."""
+    result = item.stash.get(_RESULT, None)
+    if result is None and call.excinfo is not None:
+        verdict = Verdict(contract, _target_id(item), Outcome.INCONCLUSIVE, _why_not_judged(call.excinfo))
+        item.stash[_RESULT] = result = result_of(verdict, "", [])
+        report.__dict__["llmcompat"] = result
+    elif result is not None and report.when == "call":
+        report.__dict__["llmcompat"] = result
+
+
+def _why_not_judged(excinfo: pytest.ExceptionInfo[BaseException]) -> str:
+    """An exchange is missing, the contract itself raised, or the user skips it: the verdict stays open."""
+    if excinfo.errisinstance(pytest.skip.Exception):
+        return f"skipped: {excinfo.value}"
+    if excinfo.errisinstance(pytest.fail.Exception):
+        return f"{NOT_JUDGED}{excinfo.value}"
+    return f"{NOT_JUDGED}{excinfo.typename}: {excinfo.value}"
+
+
+def _hide(report: pytest.TestReport, secrets: tuple[str, ...]) -> None:
+    """Take keys out of a traceback (`--showlocals` shows much) and out of what a test has printed."""
+    report.sections = [(name, redact_text(text, secrets)) for name, text in report.sections]
+    if report.failed:
+        hidden = redact_text(report.longreprtext, secrets)
+        if hidden != report.longreprtext:
+            report.longrepr = hidden
+
+
+def _target_id(item: pytest.Item) -> str:
+    callspec = getattr(item, "callspec", None)
+    target = callspec.params.get("llm_target") if callspec is not None else None
+    return target.id if target is not None else ""
+
+
+def _exchanges(item: pytest.Function, contract: Contract) -> list[Exchange]:
+    """The exchanges that a contract reads, single ones and those of families."""
+    read = [item.funcargs[name] for name in contract.reads]
+    flat = [e for value in read for e in (value if isinstance(value, tuple) else (value,))]
+    return [e for e in flat if isinstance(e, Exchange)]

@@ -1,0 +1,108 @@
+"""The command-line options `--llm-…`; what they mean stands in `settings`."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+__all__ = ["add_options", "given", "hide_key", "is_asked_for", "sends"]
+
+_STARTERS = ("endpoint", "record", "replay")
+# pytest then answers a question about itself and runs nothing.
+_QUESTIONS = ("help", "version", "markers", "showfixtures", "show_fixtures_per_test", "cacheshow")
+_HIDDEN_KEY = "[REDACTED-API-KEY]"
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Add the group `llmcompat` to pytest's options."""
+    group = parser.getgroup("llmcompat", "contracts of an OpenAI-compatible endpoint (pytest-llmcompat)")
+    several: dict[str, Any] = {"action": "append", "default": []}
+    flag: dict[str, Any] = {"action": "store_true", "default": False}
+    for name, metavar, settings, text in (
+        ("endpoint", "URL", several, "base URL (https://…/v1), `reference` or a known name; repeatable"),
+        ("model", "ID", several, "model to ask for; repeatable. Default: the only one that /models lists"),
+        ("api-key-env", "NAME", {}, "variable with the key. Default: OPENAI_API_KEY or the provider's"),
+        ("api-key", "KEY", {}, "the key itself, for local use; other users of the machine can see it"),
+        ("record", None, flag, "write a cassette for each probe; those already recorded are not sent again"),
+        ("replay", None, flag, "judge the cassettes; no network at all"),
+        ("cassettes", "DIR", {}, "folder of the cassettes. Default: cassettes"),
+        ("level", "LEVEL", {}, "weakest level whose broken contracts fail: must (default), should or may"),
+        ("report", "PATH", several, "write a report; its ending says which kind (.json); repeatable"),
+        ("suite", "NAMES", several, "probe groups to send: core, tools, json. Default: all"),
+        ("timeout", "SECONDS", {}, "how long one exchange may take. Default: 60"),
+        ("header", "'NAME: VALUE'", several, "further request header; repeatable"),
+        ("no-auth", None, flag, "the server has no keys; contracts about keys are unsupported"),
+        ("concurrency", "N", {}, "probes under way at once. Default: 8"),
+        ("list", None, flag, "list the contracts and end; nothing is sent"),
+    ):
+        shown = {} if metavar is None else {"metavar": metavar}
+        group.addoption(f"--llm-{name}", dest=f"llm_{name.replace('-', '_')}", help=text, **settings, **shown)
+
+
+def given(config: pytest.Config) -> Mapping[str, Any]:
+    """The options by their names in `settings.Settings`; None, [] or False where they were not given."""
+    return {
+        name.removeprefix("llm_"): value
+        for name, value in vars(config.option).items()
+        if name.startswith("llm_") and name != "llm_list"
+    }
+
+
+def is_asked_for(config: pytest.Config) -> bool:
+    """True when an endpoint is given, or when the table names one and any other option is typed.
+
+    Raises pytest.UsageError for an option typed without an endpoint; in addopts it may wait for one.
+    """
+    if any(getattr(config.option, name, False) for name in _QUESTIONS):
+        return False
+    if any(getattr(config.option, f"llm_{name}") for name in _STARTERS):
+        return True
+    for name in (str(argument).partition("=")[0] for argument in config.invocation_params.args):
+        if name.startswith("--llm-"):
+            if _table_has_endpoint(config):
+                return True
+            raise pytest.UsageError(
+                f"{name} needs --llm-endpoint=URL (or --llm-endpoint=reference to try it offline)"
+            )
+    return False
+
+
+def _table_has_endpoint(config: pytest.Config) -> bool:
+    from pytest_llmcompat.settings import WrongUsage, read_table
+
+    try:
+        return bool(read_table(config.rootpath / "pyproject.toml").get("endpoint"))
+    except WrongUsage as wrong:
+        raise pytest.UsageError(str(wrong)) from None
+
+
+def sends(config: pytest.Config) -> bool:
+    """False when pytest only shows what it would run."""
+    return not (config.option.collectonly or config.option.setupplan)
+
+
+def hide_key(config: pytest.Config) -> None:
+    """Take a key off the command line as plugins and other processes see it (pytest-xdist passes it on)."""
+    config.option.llm_api_key = None
+    sys.argv[:] = _hidden(sys.argv)
+    seen = config.invocation_params
+    config.invocation_params = pytest.Config.InvocationParams(
+        args=_hidden(seen.args), plugins=seen.plugins, dir=seen.dir
+    )
+
+
+def _hidden(arguments: Iterable[Any]) -> list[Any]:
+    hidden: list[Any] = []
+    for argument in arguments:
+        if hidden[-1:] == ["--llm-api-key"]:
+            hidden.append(_HIDDEN_KEY)
+        elif str(argument).startswith("--llm-api-key="):
+            hidden.append(f"--llm-api-key={_HIDDEN_KEY}")
+        else:
+            hidden.append(argument)
+    return hidden

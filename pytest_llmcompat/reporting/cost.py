@@ -1,0 +1,51 @@
+"""What a run cost: requests, tokens and times of each exchange."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from pytest_llmcompat.exchange import Exchange
+
+__all__ = ["Cost", "cost_of", "tokens_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """HTTP requests sent, and the tokens that the endpoint says it counted."""
+
+    requests: int
+    prompt_tokens: int
+    completion_tokens: int
+
+
+def cost_of(exchanges: Iterable[Exchange]) -> Cost:
+    """The sum over some exchanges; replayed ones count as what they cost when they were recorded."""
+    every = list(exchanges)
+    tokens = [tokens_of(exchange) or (0, 0) for exchange in every]
+    return Cost(sum(e.requests for e in every), sum(p for p, _ in tokens), sum(c for _, c in tokens))
+
+
+def tokens_of(exchange: Exchange) -> tuple[int, int] | None:
+    """(prompt tokens, completion tokens) of the usage of an answer, plain or streamed; None without one."""
+    for value in (exchange.json, *_event_values(exchange)):
+        usage = value.get("usage") if isinstance(value, dict) else None
+        if isinstance(usage, dict):
+            return _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
+    return None
+
+
+def _event_values(exchange: Exchange) -> Iterable[Any]:
+    if exchange.is_json:
+        return
+    for event in reversed(exchange.events):
+        try:
+            yield json.loads(event.data)
+        except (ValueError, RecursionError):
+            continue
+
+
+def _count(value: object) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**9 else 0

@@ -1,0 +1,82 @@
+"""The terminal summary: a table of verdicts by area for each target, warnings, and what the run cost."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+from pytest_llmcompat.exchange import Exchange
+from pytest_llmcompat.reporting.cost import cost_of
+from pytest_llmcompat.reporting.result import NOT_JUDGED
+from pytest_llmcompat.run import Run
+from pytest_llmcompat.verdict import Outcome
+
+__all__ = ["print_summary", "table"]
+
+_COLUMNS: Final = tuple(outcome.value for outcome in Outcome if outcome is not Outcome.WAIVED)
+
+
+def print_summary(terminal: Any, run: Run) -> None:
+    """Write the summary of a run with pytest's terminal reporter."""
+    if not run.results:
+        return
+    exchanges = run.exchanges()
+    for target in run.targets:
+        results = [result for result in run.results if result["target"] == target.id]
+        if not results:
+            continue
+        terminal.write_sep("=", f"llmcompat: {target.id}")
+        for line in table(results):
+            terminal.write_line(line)
+        for line in _warnings(results):
+            terminal.write_line(line, yellow=True)
+        for line in _missing(results):
+            terminal.write_line(line, red=True)
+        terminal.write_line(_spent([e for e in exchanges if e.target == target.id]))
+    for path in run.settings.report:
+        terminal.write_line(f"report: {path}")
+
+
+def _spent(exchanges: Iterable[Exchange]) -> str:
+    """One line on requests and tokens; a recording run that goes on has both kinds of requests."""
+    every = list(exchanges)
+    counts = [(cost_of(e for e in every if e.live is live).requests, live) for live in (True, False)]
+    requests = [f"{count} requests {'sent' if live else 'replayed'}" for count, live in counts if count]
+    cost = cost_of(every)
+    return (
+        f"{', '.join(requests) or 'no requests'}; {cost.prompt_tokens} prompt and {cost.completion_tokens} "
+        "completion tokens as the endpoint counts them"
+    )
+
+
+def table(results: Iterable[dict[str, Any]]) -> Iterator[str]:
+    """Counts of each verdict by area, and the sum."""
+    counts: dict[str, Counter[str]] = {}
+    for result in results:
+        counts.setdefault(result["area"], Counter())[result["verdict"]] += 1
+    width = max((len(area) for area in counts), default=0) + 2
+    yield "area".ljust(width) + "".join(column.rjust(14) for column in _COLUMNS)
+    for area in sorted(counts):
+        yield _row(area, counts[area], width)
+    yield _row("all", sum(counts.values(), Counter()), width)
+
+
+def _row(name: str, counted: Counter[str], width: int) -> str:
+    return name.ljust(width) + "".join(str(counted[column] or ".").rjust(14) for column in _COLUMNS)
+
+
+def _warnings(results: Iterable[dict[str, Any]]) -> Iterator[str]:
+    for result in sorted(results, key=lambda result: str(result["contract"])):
+        if result["verdict"] == "warn":
+            yield f"warn {result['level'].upper():<6} {result['contract']}: {result['reason']}"
+
+
+def _missing(results: Iterable[dict[str, Any]]) -> Iterator[str]:
+    reasons = Counter(
+        result["reason"].removeprefix(NOT_JUDGED)
+        for result in results
+        if result["reason"].startswith(NOT_JUDGED)
+    )
+    for reason, count in sorted(reasons.items()):
+        yield f"{count} {'contract' if count == 1 else 'contracts'} not judged: {reason}"
