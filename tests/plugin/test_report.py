@@ -118,7 +118,7 @@ def test_report_of_an_endpoint_that_breaks_off(judge: Judge, pytester: pytest.Py
 
 def test_report_of_a_replay_equals_that_of_the_recording(judge: Judge, pytester: pytest.Pytester) -> None:
     """Only the date, and where the exchanges came from, differ."""
-    selection = ["-k", "json and not stream"]
+    selection = ["-k", "json. or models."]
     judge("--llm-record", "--llm-report=recorded.json", *selection)
     judge("--llm-replay", "--llm-report=replayed.json", *selection)
     recorded, replayed = (valid(report_of(pytester, f"{name}.json")) for name in ("recorded", "replayed"))
