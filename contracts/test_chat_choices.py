@@ -13,6 +13,7 @@ from pytest_llmcompat.verdict import expect, inconclusive, warn_unless
 @contract(
     "chat.choices-array",
     MUST,
+    passive="chat",
     source="openai-python 3.57: `choices[0]` raises TypeError on null, IndexError on an empty array; "
     "@ai-sdk/openai-compatible at ed857f5, line 773",
     breaks="Every client reads `choices[0]` and raises when there is none.",
@@ -43,6 +44,7 @@ def _expect_choices(exchange: Exchange) -> None:
 @contract(
     "chat.choice-index",
     MUST,
+    passive="chat",
     source="OpenAI's specification (openapi.yaml f85dbe2, line 33507): `index` of a choice is required",
     breaks="Clients that sort or store choices by index lose all but one of them.",
     fix="Number the choices of an answer from 0, each number once.",
@@ -65,6 +67,7 @@ def _expect_numbers(exchange: Exchange) -> None:
 @contract(
     "chat.n",
     SHOULD,
+    passive="chat",
     source="OpenAI's specification (openapi.yaml f85dbe2, line 33105): `n` from 1 to 128",
     breaks="Clients that vote or rank over several answers get one and raise, or weigh it as all of them.",
     fix="Generate `n` choices, or refuse `n` above 1 with a 400 that names it.",

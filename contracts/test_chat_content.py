@@ -42,6 +42,7 @@ _DAMAGED: Final = re.compile(
 @contract(
     "chat.content-string",
     MUST,
+    passive="chat",
     source=f"{_MESSAGE}; @ai-sdk/openai-compatible at ed857f5, line 777",
     breaks="Clients print the list itself, or raise when they treat it as a text.",
     fix="Join the text parts to one string; put reasoning into a field of its own.",
@@ -71,6 +72,7 @@ def _expect_string(exchange: Exchange) -> None:
 @contract(
     "chat.content-key-present",
     SHOULD,
+    passive="chat",
     source=f"{_MESSAGE}: `content` is required, null allowed",
     breaks="Typed clients fail to decode the message; JavaScript prints «undefined».",
     fix='Send `"content": null` beside tool calls.',

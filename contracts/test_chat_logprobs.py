@@ -12,6 +12,7 @@ from pytest_llmcompat.contract import MUST, SHOULD, contract
 from pytest_llmcompat.evidence import MISSING, Document
 from pytest_llmcompat.exchange import Exchange
 from pytest_llmcompat.tokens import counter, reasoned
+from pytest_llmcompat.turn import sent
 from pytest_llmcompat.verdict import expect, fail, inconclusive, unsupported, warn, warn_unless
 
 _SPECIFICATION: Final = "OpenAI's specification (openapi.yaml f85dbe2, line 31862)"
@@ -25,6 +26,7 @@ _OPAQUE: Final = re.compile(r"\ufffd|bytes:|<\||<\uff5c|</?s>|<eos>|</?think>|<e
 @contract(
     "chat.logprobs-null",
     SHOULD,
+    passive="chat",
     source="OpenAI's specification (openapi.yaml f85dbe2, line 33507): `logprobs` is null unless asked for",
     breaks="Answers grow to many times their size, and strict clients fail on what they never asked for.",
     fix="Leave `logprobs` out, or send null, unless the request has `logprobs: true`.",
@@ -32,6 +34,8 @@ _OPAQUE: Final = re.compile(r"\ufffd|bytes:|<\||<\uff5c|</?s>|<eos>|</?think>|<e
 )
 def test_logprobs_come_only_when_asked(chat_basic: Exchange) -> None:
     """Without `logprobs` in the request the choice has none."""
+    if sent(chat_basic, "logprobs") not in (MISSING, None, False):
+        inconclusive(f"{chat_basic.probe}: log probabilities were asked for")
     expected = "null, or no such key"
     for choice in _choices(chat_basic):
         expect(not _gives(choice), choice, "/logprobs", expected)
@@ -41,6 +45,7 @@ def test_logprobs_come_only_when_asked(chat_basic: Exchange) -> None:
 @contract(
     "chat.logprobs-shape",
     MUST,
+    passive="chat",
     source=f"{_SPECIFICATION}; measured with openai-python 3.57: the older shape is lost without a word",
     breaks="Clients that rank answers or measure confidence read an empty list, or raise.",
     fix="Send `logprobs.content`, a list with `token`, `logprob`, `bytes` and `top_logprobs` of each token.",
@@ -79,6 +84,7 @@ def _expect_entry(entry: Document, *, with_top: bool) -> None:
 @contract(
     "chat.logprobs-concat",
     SHOULD,
+    passive="chat",
     source=f"{_SPECIFICATION}: one entry for each token of the message",
     breaks="Clients that mark words by confidence mark the wrong ones.",
     fix="List the tokens of the text that is returned, special ones left out.",
@@ -118,6 +124,7 @@ def _from_bytes(choice: Document) -> str | None:
 @contract(
     "chat.logprobs-top",
     SHOULD,
+    passive="chat",
     source="OpenAI's specification: `top_logprobs` from 0 to 20, the number of candidates for each token",
     breaks="Classifiers that read the candidates find more than they asked for, or probabilities above 1.",
     fix="List the `top_logprobs` likeliest tokens, with the natural logarithm of each probability.",
@@ -179,6 +186,8 @@ def test_logprobs_work_alone(chat_n2: Exchange, stream_n2: Exchange) -> None:
 
 def _asked_choices(chat_n2: Exchange) -> list[Document]:
     require_feature(chat_n2, "logprobs")
+    if sent(chat_n2, "logprobs") is not True:
+        inconclusive(f"{chat_n2.probe}: log probabilities were not asked for")
     return _choices(chat_n2, "logprobs")
 
 

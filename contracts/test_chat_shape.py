@@ -20,6 +20,7 @@ _EPOCH: Final = (1_577_836_800, 4_102_444_800)
 @contract(
     "chat.object",
     MUST,
+    passive="chat",
     source=f"{_SPECIFICATION}: `object` is always chat.completion",
     breaks="Typed clients take the answer for another kind of object and refuse it.",
     fix='Send `"object": "chat.completion"` with each answer that is not streamed.',
@@ -34,6 +35,7 @@ def test_object_is_chat_completion(chat_basic: Exchange) -> None:
 @contract(
     "chat.id",
     MUST,
+    passive="chat",
     source=f"{_SPECIFICATION}: `id` is required",
     breaks="Typed clients fail to decode an answer without it; logs and feedback tools use it as their key.",
     fix="Give each answer an id such as `chatcmpl-` and random letters.",
@@ -69,6 +71,7 @@ def test_ids_differ(chat_exchanges: tuple[Exchange, ...]) -> None:
 @contract(
     "chat.created-unix-seconds",
     MUST,
+    passive="chat",
     source=f"{_SPECIFICATION}: `created` is a Unix timestamp in seconds",
     breaks="Typed clients fail on a string; others show 1970, or a year beyond 50000.",
     fix="Send the Unix time in whole seconds at which the answer was made.",
@@ -92,6 +95,7 @@ def test_created_is_now(chat_basic: Exchange) -> None:
 @contract(
     "chat.model-present",
     MUST,
+    passive="chat",
     source=f"{_SPECIFICATION}: `model` is required",
     breaks="Clients that look up prices or capabilities by the model of the answer fail on null.",
     fix="Name the model that answered in `model`.",
@@ -107,6 +111,7 @@ def test_model_is_named(chat_basic: Exchange) -> None:
 @contract(
     "chat.message-role",
     MUST,
+    passive="chat",
     source="OpenAI's specification (openapi.yaml f85dbe2, line 31629); "
     "@ai-sdk/openai-compatible at ed857f5, line 776, takes only the literal assistant",
     breaks="The AI SDK refuses the answer; agents that append the message to the history send a bad role back.",
@@ -122,6 +127,7 @@ def test_role_is_assistant(chat_basic: Exchange) -> None:
 @contract(
     "chat.extra-fields-harmless",
     SHOULD,
+    passive="chat",
     source=f"{_SPECIFICATION}; what clients decode is in schemas/completion.json",
     breaks="Typed clients fail to decode an answer over a field that they do not even use.",
     fix="Put vendor data under names of your own, and keep documented names to their documented types.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from pytest_llmcompat.answer import require_feature
+from pytest_llmcompat.answer import answered, judge_each, require_feature
 from pytest_llmcompat.contract import MUST, SHOULD, contract
 from pytest_llmcompat.evidence import Document
 from pytest_llmcompat.exchange import Exchange
@@ -13,6 +13,7 @@ from pytest_llmcompat.tokens import cap_of, completion_tokens
 from pytest_llmcompat.turn import FINISH_REASONS, Turn, turn
 from pytest_llmcompat.verdict import expect, fail, inconclusive, unsupported
 
+_A_LIST: Final = r"\b(?:array|list)\b"
 _SPECIFICATION: Final = "OpenAI's specification (openapi.yaml f85dbe2, line 63253)"
 
 
@@ -81,19 +82,29 @@ def test_stop_string_gives_stop(chat_stop: Exchange) -> None:
     "chat.stop-string-form",
     SHOULD,
     source=f"{_SPECIFICATION}: a string, or an array of up to four",
-    breaks="SDKs and frameworks that always send the list form get a 400.",
+    breaks="SDKs and frameworks that always send one of the two forms get a 400.",
     fix="Take `stop` as a string and as an array of strings.",
-    catches=("stop-list-refused",),
+    catches=("stop-list-refused", "stop-string-refused"),
 )
-def test_stop_may_be_a_list(chat_stop: Exchange) -> None:
-    """`stop` is accepted as a list of strings."""
-    refusal = chat_stop.refused.get("stop")
-    if refusal is not None:
-        # «must be a string» is about the form; a model that takes no `stop` at all is another matter.
-        if re.search(r"\b(?:string|str)\b", refusal.message):
-            fail(chat_stop, "status", "a list accepted", f"{refusal.status}: {refusal.message}")
-        unsupported(f"stop was refused with {refusal.status}: {refusal.message}")
-    turn(chat_stop, "stop")
+def test_stop_may_be_a_string_or_a_list(
+    chat_stop: Exchange, completions_basic: Exchange, completions_single: Exchange
+) -> None:
+    """`stop` is accepted as a string and as a list of strings."""
+    judge_each(_expect_form_taken, chat_stop, completions_basic, completions_single)
+
+
+def _expect_form_taken(exchange: Exchange) -> None:
+    refusal = exchange.refused.get("stop")
+    if refusal is None:
+        answered(exchange, "stop")
+        return
+    # «must be a string» is about the form; a model that takes no `stop` at all is another matter.
+    form, wanted = (
+        ("a list", r"\b(?:string|str)\b") if exchange.probe == "chat-stop" else ("a string", _A_LIST)
+    )
+    if re.search(wanted, refusal.message):
+        fail(exchange, "status", f"{form} accepted", f"{refusal.status}: {refusal.message}")
+    unsupported(f"stop was refused with {refusal.status}: {refusal.message}")
 
 
 def _stopped(chat_stop: Exchange) -> Turn:

@@ -33,6 +33,7 @@ def _entries(models_list: Exchange) -> list[Document]:
 @contract(
     "models.list-object",
     MUST,
+    passive="models",
     source=f"{_SPEC_LIST}; measured with openai-python 3.57: a bare array is an AttributeError",
     breaks="openai-python raises AttributeError on an array and finds no models under another key.",
     fix='Answer GET /models with {"object": "list", "data": […]}.',
@@ -49,6 +50,7 @@ def test_models_come_as_list_object(models_list: Exchange) -> None:
 @contract(
     "models.data-nonempty",
     SHOULD,
+    passive="models",
     source=_SPEC_LIST,
     breaks="Programs that let users choose from the list offer nothing, and some refuse to start.",
     fix="List the models that the key may use.",
@@ -66,6 +68,7 @@ def test_some_model_is_listed(models_list: Exchange) -> None:
 @contract(
     "models.id-string-unique",
     MUST,
+    passive="models",
     source=_SPEC_MODEL,
     breaks="The id is what goes into `model`: without one, or with one twice, a choice cannot be made.",
     fix="Give each entry of the list a text of its own as `id`.",
@@ -85,6 +88,7 @@ def test_ids_are_unique_texts(models_list: Exchange) -> None:
 @contract(
     "models.entry-object",
     SHOULD,
+    passive="models",
     source=_SPEC_MODEL,
     breaks="Typed clients refuse the whole list when a required field of one entry is missing.",
     fix='Give each entry `"object": "model"` and a text as `owned_by`.',
@@ -99,6 +103,7 @@ def test_entries_are_models(models_list: Exchange) -> None:
 @contract(
     "models.created-unix",
     SHOULD,
+    passive="models",
     source=_SPEC_MODEL,
     breaks="Typed clients (Kotlin, Swift) fail to parse the list; others show dates in the far future.",
     fix="Give each entry `created` as a whole number of seconds since 1970.",

@@ -19,10 +19,11 @@ _OBJECT: Final = "chat.completion.chunk"
 @contract(
     "chat.stream.chunk-object",
     MUST,
+    passive="chat-stream",
     source="openai-python 3.57 lib/streaming/chat/_completions.py:763-769 skips chunks of any other object",
     breaks="openai-python's `.stream()` drops every chunk and fails at the end; typed clients refuse them.",
     fix='Put `"object": "chat.completion.chunk"` into every chunk.',
-    catches=("chunk-object-completion", "chunk-object-missing"),
+    catches=("chunk-object-completion", "chunk-object-missing", "stream-error-flat"),
     cases=("jingyaogong/minimind#738", "AbanteAI/archive-old-cli-mentat#429"),
 )
 def test_chunks_are_named_as_such(stream_basic: Exchange, tool_stream: Exchange) -> None:
@@ -38,10 +39,11 @@ def _expect_object(exchange: Exchange) -> None:
 @contract(
     "chat.stream.chunk-required",
     MUST,
+    passive="chat-stream",
     source=f"{_SPEC_CHUNK} requires them; measured: without choices openai-python's `.stream()` is a TypeError",
     breaks="openai-python's `.stream()`, the AI SDK and typed clients end in an error.",
     fix="Put `id`, `created`, `model` and an array `choices` into every chunk, the usage chunk included.",
-    catches=("chunk-id-missing", "chunk-created-missing", "chunk-choices-missing"),
+    catches=("chunk-id-missing", "chunk-created-missing", "chunk-choices-missing", "stream-error-flat"),
     cases="jingyaogong/minimind#738",
 )
 def test_chunks_hold_what_is_required(stream_basic: Exchange) -> None:
@@ -53,10 +55,11 @@ def test_chunks_hold_what_is_required(stream_basic: Exchange) -> None:
 @contract(
     "chat.stream.id-constant",
     MUST,
+    passive="chat-stream",
     source=f"{_SPEC_CHUNK}: «Each chunk has the same ID»",
     breaks="Clients that group by id (goose, tracing tools) show one answer as many messages.",
     fix="Choose the id once for each stream.",
-    catches="chunk-id-changes",
+    catches=("chunk-id-changes", "concurrent-chunks-mixed"),
     cases=("BerriAI/litellm#38098", "BerriAI/litellm#16584", "BerriAI/litellm#32607"),
 )
 def test_chunks_share_one_id(stream_basic: Exchange, tool_stream: Exchange) -> None:
@@ -67,6 +70,7 @@ def test_chunks_share_one_id(stream_basic: Exchange, tool_stream: Exchange) -> N
 @contract(
     "chat.stream.created-constant",
     SHOULD,
+    passive="chat-stream",
     source=f"{_SPEC_CHUNK}: «Each chunk has the same timestamp»",
     breaks="Clients that key on id and time show one answer as many.",
     fix="Take the time once for each stream.",
@@ -80,6 +84,7 @@ def test_chunks_share_one_time(stream_basic: Exchange) -> None:
 @contract(
     "chat.stream.model-constant",
     SHOULD,
+    passive="chat-stream",
     source=f"{_SPEC_CHUNK}: `model` is the model that generated the completion",
     breaks="Cost accounting books one answer on several models.",
     fix="Name the same model in every chunk.",
@@ -107,6 +112,7 @@ def _expect_constant(exchange: Exchange, pointer: str, kind: type) -> None:
 @contract(
     "chat.stream.choice-shape",
     MUST,
+    passive="chat-stream",
     source=f"{_SPEC_CHUNK}; measured: openai-python's `.stream()` raises on a null delta or an index that is no number",
     breaks="openai-python's `.stream()` and clients that read `choices[0].delta.content` end in an error.",
     fix="Give each choice of a chunk a whole number `index`, an object `delta` (`{}` for none) and `finish_reason`.",
@@ -129,6 +135,7 @@ def test_choices_of_chunks_have_their_shape(stream_basic: Exchange) -> None:
 @contract(
     "chat.stream.index-from-zero",
     MUST,
+    passive="chat-stream",
     source="measured with openai-python 3.57: `.stream()` ends in an IndexError when the first index is not 0",
     breaks="openai-python's `.stream()` ends in an error; others read `choices[0]` and miss the answer.",
     fix="Count choices from 0.",
@@ -149,6 +156,7 @@ def _expect_zero(exchange: Exchange) -> None:
 @contract(
     "chat.stream.choices-nonempty",
     SHOULD,
+    passive="chat-stream",
     source=f"{_SPEC_CHUNK}: `choices` is empty in the last chunk with include_usage only",
     breaks="Clients that read `choices[0]` of every chunk end in an IndexError at the first one.",
     fix="Leave `choices` empty in the usage chunk only.",

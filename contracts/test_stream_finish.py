@@ -23,10 +23,19 @@ def _reasons(choices: list[Document]) -> list[Document]:
 @contract(
     "chat.stream.finish-once",
     MUST,
+    passive="chat-stream",
     source="openai-node ChatCompletionStream.ts:2169-2171 throws «missing finish_reason»; so does the AI SDK, 701-710",
     breaks="openai-node throws and the AI SDK reports an error, though the text has come; agents do not go on.",
     fix="Send one finish reason for each choice, in its last chunk.",
-    catches=("stream-finish-never", "stream-finish-twice", "stream-n-one-finish", "stream-n-all-zero"),
+    catches=(
+        "stream-finish-never",
+        "stream-finish-twice",
+        "stream-n-one-finish",
+        "stream-n-all-zero",
+        "stream-ends-silently",
+        "stream-error-flat",
+        "stream-error-text",
+    ),
     cases=("sgl-project/sglang#8417", "earendil-works/pi#4558"),
 )
 def test_each_choice_ends_once(stream_basic: Exchange, stream_n2: Exchange, tool_stream: Exchange) -> None:
@@ -53,6 +62,7 @@ def _expect_one_end(exchange: Exchange) -> None:
 @contract(
     "chat.stream.finish-null-before",
     MUST,
+    passive="chat-stream",
     source="OpenAI's specification (openapi.yaml f85dbe2, line 33665): the reason or null",
     breaks="Clients take the first chunk for the last; typed ones (openai-dotnet) end in an error.",
     fix="Send `null` as finish reason until the end.",
@@ -68,6 +78,7 @@ def test_reason_is_null_until_the_end(stream_basic: Exchange) -> None:
 @contract(
     "chat.stream.finish-enum",
     MUST,
+    passive="chat-stream",
     source="openai-python 3.57 types/chat/chat_completion_chunk.py names the five reasons",
     breaks="Typed clients end in an error; others never learn that the answer was cut or wants a tool.",
     fix="Translate the engine's own reasons (`eos_token`, `end_turn`) into those of the API.",
@@ -94,6 +105,7 @@ def _expect_known_reason(exchange: Exchange) -> None:
 @contract(
     "chat.stream.nothing-after-finish",
     SHOULD,
+    passive="chat-stream",
     source="measured with openai-python 3.57: the events of the end fire at the finish reason, later text is missed",
     breaks="Clients that act on the finish reason lose what comes behind it.",
     fix="Send the finish reason with or behind the last text or tool call of a choice.",
@@ -119,6 +131,7 @@ def _expect_nothing_behind(exchange: Exchange) -> None:
 @contract(
     "chat.stream.finish-delta-empty",
     SHOULD,
+    passive="chat-stream",
     source="OpenAI's own streams end with the delta {}; measured: the SDKs survive text in it",
     breaks="Clients that stop reading at the finish reason lose the last word.",
     fix="Send the finish reason in a chunk of its own, with the delta {}.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from pytest_llmcompat.answer import DONE, answered, broke_off, judge_each
+from pytest_llmcompat.answer import DONE, answered, broke_off, is_foreign, judge_each
 from pytest_llmcompat.contract import MUST, SHOULD, contract
 from pytest_llmcompat.exchange import Exchange
 from pytest_llmcompat.json_text import read_json
@@ -48,6 +48,7 @@ def _events(exchange: Exchange) -> list[tuple[int, Block]]:
 @contract(
     "chat.stream.content-type",
     MUST,
+    passive="chat-stream",
     source="OpenAI's specification: the streamed 200 of /chat/completions is text/event-stream",
     breaks="Go, Rust, Java and browser clients refuse to read the stream; the official SDKs survive.",
     fix="Send `Content-Type: text/event-stream` with streams.",
@@ -59,6 +60,8 @@ def test_stream_is_declared_as_one(stream_basic: Exchange) -> None:
     answered(stream_basic)
     if not _is_stream(stream_basic):
         inconclusive("the answer is no stream (chat.stream.is-sse judges that)")
+    if is_foreign(stream_basic) and not stream_basic.media_type:
+        inconclusive(f"no content type was recorded with {stream_basic.probe}")
     expect(
         stream_basic.media_type == "text/event-stream",
         stream_basic,
@@ -70,6 +73,7 @@ def test_stream_is_declared_as_one(stream_basic: Exchange) -> None:
 @contract(
     "chat.stream.is-sse",
     MUST,
+    passive="chat-stream",
     source=f"{_SPEC_SSE}; measured with openai-python 3.57: any other body gives no chunk and no exception",
     breaks="The official SDKs yield no chunk and raise nothing: the user sees an empty answer.",
     fix="When `stream` is true, answer with server-sent events, `data: {…}` and a blank line for each chunk.",
@@ -89,8 +93,27 @@ def test_stream_is_made_of_events(stream_basic: Exchange) -> None:
 
 
 @contract(
+    "chat.stream.served",
+    MUST,
+    source="own rule: seen of Portkey's gateway under a newer @hono/node-server, which answered 500 to every stream",
+    breaks="Every chat window and every agent that streams gets an error, while plain requests work.",
+    fix="Look for what differs between the two ways of sending: the body's writer, compression, a proxy.",
+    catches="streams-500",
+)
+def test_streams_are_served(chat_basic: Exchange, stream_basic: Exchange, stream_plain: Exchange) -> None:
+    """An endpoint that answers a plain request answers it as a stream, too."""
+    answered(chat_basic)
+    if any(exchange.ok for exchange in (stream_basic, stream_plain)):
+        return
+    crashed = stream_basic.status >= 500 and stream_plain.status >= 500
+    expect(not crashed, stream_basic, "status", "200, as for the same request without `stream`")
+    answered(stream_basic)
+
+
+@contract(
     "chat.stream.framing",
     MUST,
+    passive="chat-stream",
     source=f"{_SPEC_SSE}: a blank line ends an event",
     breaks="Clients join all lines into one event: the SDKs yield nothing or raise a JSON error.",
     fix="Write a blank line (`\\n\\n`) behind each event.",
@@ -111,6 +134,7 @@ def test_blank_line_stands_between_events(stream_basic: Exchange) -> None:
 @contract(
     "chat.stream.final-blank-line",
     SHOULD,
+    passive="chat-stream",
     source=f"{_SPEC_SSE}: an event that no blank line ends is dropped",
     breaks="The last event is lost without an error: the usage, the end of the answer, or `[DONE]`.",
     fix="Write the blank line behind the last event, too.",
@@ -126,10 +150,11 @@ def test_last_event_ends_with_blank_line(stream_basic: Exchange) -> None:
 @contract(
     "chat.stream.data-json",
     MUST,
+    passive="chat-stream",
     source="openai-python 3.57 _streaming.py: every data but `[DONE]` goes through json.loads",
     breaks="The SDKs end in a JSON error in the middle of the answer.",
     fix="Send only JSON objects and `[DONE]` as data; keep a connection alive with comments (`: ping`).",
-    catches="stream-keepalive-as-data",
+    catches=("stream-keepalive-as-data", "stream-error-text"),
     cases=("mnfst/llm-gateway#2053", "anomalyco/opencode#50871"),
 )
 def test_data_is_json(stream_basic: Exchange, stream_plain: Exchange, tool_stream: Exchange) -> None:
@@ -148,6 +173,7 @@ def _expect_json_data(exchange: Exchange) -> None:
 @contract(
     "chat.stream.no-empty-event",
     MUST,
+    passive="chat-stream",
     source="openai-python 3.57 _streaming.py:394-405: an event without data, or any blank line once an `id:` was sent",
     breaks="openai-python and openai-go end in a JSON error in the middle of the answer.",
     fix="Leave `data:` out where there is nothing to say, and send no `id:` beside comments that keep alive.",
@@ -175,10 +201,18 @@ def _expect_no_empty_event(exchange: Exchange) -> None:
 @contract(
     "chat.stream.done-sentinel",
     MUST,
+    passive="chat-stream",
     source="openai-node src/streaming.ts:106 compares with ===, openai-python _streaming.py:72 with startswith",
     breaks="Strict clients wait for `[DONE]` until their time-out; another spelling is a JSON error in every SDK.",
     fix="Send `data: [DONE]` and a blank line once, as the last event of each stream.",
-    catches=("stream-without-done", "stream-done-lower-case", "stream-done-twice"),
+    catches=(
+        "stream-without-done",
+        "stream-done-lower-case",
+        "stream-done-twice",
+        "stream-ends-silently",
+        "stream-error-flat",
+        "stream-error-text",
+    ),
     cases=(
         "ikawrakow/ik_llama.cpp#467",
         "huggingface/text-generation-inference#2221",
@@ -203,10 +237,11 @@ def _expect_one_done(exchange: Exchange) -> None:
 @contract(
     "chat.stream.nothing-after-done",
     MUST,
+    passive="chat-stream",
     source="openai-python 3.57 stops reading at `[DONE]`; measured: a usage chunk behind it is lost",
     breaks="Clients have left: usage that comes later is never seen, so nothing is billed or budgeted.",
     fix="Send the usage chunk before `[DONE]`, and nothing behind it.",
-    catches="stream-done-before-usage",
+    catches=("stream-done-before-usage", "stream-keepalive-as-data"),
 )
 def test_nothing_follows_done(stream_basic: Exchange) -> None:
     """No event follows `[DONE]`."""

@@ -9,6 +9,7 @@ from pytest_llmcompat.contract import MUST, SHOULD, contract
 from pytest_llmcompat.evidence import MISSING, Document
 from pytest_llmcompat.exchange import Exchange
 from pytest_llmcompat.schema import expect_conforms
+from pytest_llmcompat.turn import sent
 from pytest_llmcompat.verdict import expect, fail, inconclusive, warn
 
 _SPEC_OPTIONS: Final = (
@@ -20,6 +21,8 @@ def _asked(exchange: Exchange) -> Stream:
     """A stream whose request asked for usage; unsupported when that was refused."""
     answer = stream(exchange, "stream_options", "include_usage")
     require_feature(exchange, "stream_options")
+    if sent(exchange, "stream_options/include_usage") is not True:
+        inconclusive(f"{exchange.probe}: the request did not ask for usage")
     return answer
 
 
@@ -34,6 +37,7 @@ def _usage_chunk(exchange: Exchange) -> tuple[Stream, Document]:
 @contract(
     "chat.stream.usage-chunk",
     MUST,
+    passive="chat-stream",
     source=f"{_SPEC_OPTIONS}; AI SDK openai-compatible-chat-language-model.ts:603",
     breaks="Nobody learns what a streamed answer cost; budgets and bills are guesses.",
     fix="Send one chunk with `usage` before `[DONE]` when `stream_options.include_usage` is true, or refuse it.",
@@ -53,6 +57,7 @@ def test_usage_comes_when_asked(stream_basic: Exchange) -> None:
 @contract(
     "chat.stream.usage-chunk-empty-choices",
     SHOULD,
+    passive="chat-stream",
     source=f"{_SPEC_OPTIONS}: «the choices field will always be an empty array»; measured: null is a TypeError",
     breaks="openai-python's `.stream()` ends in an error at null, and joins a second role from a made-up choice.",
     fix="Send the usage in a chunk of its own with `choices: []`.",
@@ -73,6 +78,7 @@ def test_usage_chunk_has_no_choice(stream_basic: Exchange) -> None:
 @contract(
     "chat.stream.usage-last",
     MUST,
+    passive="chat-stream",
     source="openai-python 3.57 lib/streaming/chat/_completions.py:486 takes the usage of the last chunk, even null",
     breaks="openai-python's `.stream()` overwrites the usage with null.",
     fix="Send the usage in the last chunk before `[DONE]`.",
@@ -89,6 +95,7 @@ def test_usage_is_last(stream_basic: Exchange) -> None:
 @contract(
     "chat.stream.usage-null-elsewhere",
     SHOULD,
+    passive="chat-stream",
     source=f"{_SPEC_OPTIONS}: «All other chunks will also include a usage field, but with a null value»",
     breaks="Clients that add up usage over chunks count the answer many times.",
     fix="Send usage once, at the end; null or nothing before.",
@@ -105,6 +112,7 @@ def test_usage_comes_once(stream_basic: Exchange) -> None:
 @contract(
     "chat.stream.no-usage-unasked",
     SHOULD,
+    passive="chat-stream",
     source=f"{_SPEC_OPTIONS}; line 33779: usage only comes with include_usage",
     breaks="Clients that read `choices[0]` of every chunk end in an IndexError at the end of each answer.",
     fix="Send usage and its chunk without choices only when `stream_options.include_usage` is true.",
@@ -112,6 +120,8 @@ def test_usage_comes_once(stream_basic: Exchange) -> None:
 )
 def test_no_usage_comes_unasked(stream_plain: Exchange) -> None:
     """Without `include_usage` no chunk without choices comes for usage."""
+    if not isinstance(stream_plain.sent, dict) or sent(stream_plain, "stream_options/include_usage") is True:
+        inconclusive("the request asked for usage, or was not kept")
     for chunk in stream(stream_plain).usage_chunks:
         if chunk.at("/choices") == []:
             fail(chunk, "/choices", "no chunk without choices: include_usage was not sent")

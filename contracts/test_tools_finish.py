@@ -24,10 +24,11 @@ _ABOUT_PARAMETERS = re.compile(
 @contract(
     "tools.finish-tool-calls",
     MUST,
+    passive="chat",
     source=f"{_SPEC_FINISH}; vllm-project/vllm#25054 has a table of what OpenAI answers",
     breaks="Agent loops end when they read `stop`: the calls are never made.",
     fix="End a turn with tool calls with `tool_calls`, unless the cap has cut it.",
-    catches=("tool-finish-stop",),
+    catches=("tool-finish-stop", "functions-answered-as-tools"),
     cases=("sgl-project/sglang#2877", "Blaizzy/mlx-vlm#990", "googleapis/python-genai#2868"),
 )
 def test_calls_end_with_tool_calls(tool_required: Exchange, tool_auto: Exchange) -> None:
@@ -68,6 +69,7 @@ def test_named_call_ends_with_known_reason(tool_named: Exchange) -> None:
 @contract(
     "tools.finish-only-with-calls",
     MUST,
+    passive=("chat", "chat-stream"),
     source=_SPEC_FINISH,
     breaks="Agent loops look for calls that are not there, and crash or ask again without end.",
     fix="Send `tool_calls` as finish reason only with calls.",

@@ -20,6 +20,7 @@ _SDK_JOINS = "openai-python 3.57 lib/streaming/_deltas.py:33 concatenates string
 @contract(
     "tools.stream.shape",
     MUST,
+    passive="chat-stream",
     source=f"{_SPEC_CHUNK}; measured: TypeError without index, AssertionError for a null function",
     breaks="openai-python's `.stream()` raises; other clients lose the fragment or the whole call.",
     fix="Send `index` with each fragment, and `function` as an object or not at all.",
@@ -53,6 +54,7 @@ def _is_int(value: Any) -> bool:
 @contract(
     "tools.stream.index-from-zero",
     MUST,
+    passive="chat-stream",
     source=f"{_SPEC_CHUNK}; measured: equal indexes merge two calls, a start at 1 is an IndexError",
     breaks="Clients collect fragments by index: two calls with one index become one with broken arguments.",
     fix="Number the calls of a turn 0, 1, 2 …",
@@ -72,6 +74,7 @@ def test_calls_are_numbered_from_zero(tool_stream: Exchange) -> None:
 @contract(
     "tools.stream.id-first",
     MUST,
+    passive="chat-stream",
     source=f"{_SPEC_CHUNK}; measured: without it openai-python's `.stream()` gives a call with id None",
     breaks="The result of the call cannot be sent back, for there is no id to name.",
     fix="Send `id` with the first fragment of each call.",
@@ -88,6 +91,7 @@ def test_first_fragment_has_the_id(tool_stream: Exchange) -> None:
 @contract(
     "tools.stream.id-once",
     MUST,
+    passive="chat-stream",
     source=f"{_SDK_JOINS}; measured: an id in each of three fragments gives `call_acall_acall_a`",
     breaks="openai-python's `.stream()` strings the ids together; others keep the last one.",
     fix="Send `id` with the first fragment of each call only.",
@@ -116,6 +120,7 @@ def _filled(call: Call, pointer: str) -> list[Document]:
 @contract(
     "tools.stream.type-first",
     MUST,
+    passive="chat-stream",
     source="openai-node 7b7d6ca src/lib/ChatCompletionStream.ts:2266-2268 throws «missing … type»",
     breaks="openai-node's stream helper throws when the stream is over.",
     fix='Send `type: "function"` with the first fragment of each call.',
@@ -131,6 +136,7 @@ def test_each_call_has_the_type(tool_stream: Exchange) -> None:
 @contract(
     "tools.stream.name-once",
     MUST,
+    passive="chat-stream",
     source=f"{_SDK_JOINS}; measured: repeated names give `get_weatherget_weather`",
     breaks="openai-python's `.stream()` strings the names together, and no function is called that.",
     fix="Send `function.name` whole with the first fragment of each call, and not again.",
@@ -180,6 +186,7 @@ def test_fragments_join_to_one_object(tool_stream: Exchange) -> None:
 @contract(
     "tools.stream.arguments-key",
     SHOULD,
+    passive="chat-stream",
     source="measured: null in all fragments is a TypeError in `.stream()`; openai-node …Stream.ts:2289",
     breaks="openai-python's `.stream()` raises TypeError, openai-node throws.",
     fix="Send `arguments` as a string in each fragment, at least `{}` in one of them.",
@@ -203,10 +210,11 @@ def test_arguments_are_never_only_null(tool_stream: Exchange) -> None:
 @contract(
     "tools.stream.finish",
     MUST,
+    passive="chat-stream",
     source=_SPEC_FINISH,
     breaks="Agent loops end when they read `stop`: the calls are never made.",
     fix="End a streamed turn with tool calls with `tool_calls`, unless the cap has cut it.",
-    catches=("stream-tool-finish-stop",),
+    catches=("stream-tool-finish-stop", "stream-cap-finish-stop"),
     cases=("googleapis/python-genai#2868", "vllm-project/vllm#9209", "su-kaka/gcli2api#407"),
 )
 def test_stream_with_calls_ends_with_tool_calls(tool_stream: Exchange) -> None:

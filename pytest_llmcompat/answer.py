@@ -28,9 +28,11 @@ __all__ = [
     "chunks",
     "completion",
     "decided",
+    "distinct",
     "error_in_200",
     "error_message",
     "error_param",
+    "is_foreign",
     "judge_each",
     "names",
     "refused",
@@ -38,6 +40,7 @@ __all__ = [
     "served",
     "stream",
     "tool_calls",
+    "unrouted",
 ]
 
 DONE = "[DONE]"
@@ -108,6 +111,15 @@ def decided(exchange: Exchange) -> Exchange:
     return exchange
 
 
+def unrouted(exchange: Exchange) -> bool:
+    """True for a 404 or 405 that may only say that there is no such route: of any but those of chat and models.
+
+    It then comes from the web framework and not from the API (transport.unknown-route-json judges that).
+    """
+    known = ("/chat/completions", "/models")
+    return exchange.status in (404, 405) and not any(route in exchange.request.url for route in known)
+
+
 def refused(exchange: Exchange) -> Document:
     """The body of a refusal (any status but 2xx and 3xx); inconclusive when nothing was refused."""
     came(exchange)
@@ -150,7 +162,8 @@ def judge_each(judgement: Callable[[Exchange], None], *exchanges: Exchange) -> N
     """
     unsettled: list[Unsupported | Inconclusive] = []
     doubts: list[Doubtful] = []
-    for exchange in exchanges:
+    each = distinct(exchanges)
+    for exchange in each:
         try:
             judgement(exchange)
         except (Unsupported, Inconclusive) as reason:
@@ -159,8 +172,18 @@ def judge_each(judgement: Callable[[Exchange], None], *exchanges: Exchange) -> N
             doubts.append(doubt)
     if doubts:
         raise doubts[0]
-    if len(unsettled) == len(exchanges):
+    if len(unsettled) == len(each):
         raise next(iter(unsettled), Inconclusive("none of the requests that this is about was sent"))
+
+
+def is_foreign(exchange: Exchange) -> bool:
+    """True for a recording of another tool, which may lack headers; cassettes of the suite have times."""
+    return not exchange.live and exchange.started == 0 and not exchange.arrivals
+
+
+def distinct(exchanges: Iterable[Exchange]) -> list[Exchange]:
+    """The exchanges without repetition: a passive contract is given the same one for each of its parameters."""
+    return list({id(exchange): exchange for exchange in exchanges}.values())
 
 
 def tool_calls(document: Document) -> list[Document]:

@@ -14,8 +14,9 @@ from pytest_llmcompat import suite
 from pytest_llmcompat.cassette import CassetteError
 from pytest_llmcompat.contract import contract_of
 from pytest_llmcompat.exchange import Exchange, Request
+from pytest_llmcompat.passive import of_kind
 from pytest_llmcompat.probe import fixture_name
-from pytest_llmcompat.probes import BY_FIXTURE, FAMILIES, PROBES, family
+from pytest_llmcompat.probes import BY_FIXTURE, FAMILIES, OPT_IN, PROBES, chosen, family
 from pytest_llmcompat.run import Run
 from pytest_llmcompat.target import Target
 from pytest_llmcompat.wire import MissingExchange
@@ -23,11 +24,12 @@ from pytest_llmcompat.wire import MissingExchange
 __all__ = [
     "ask_for_suite",
     "collected",
-    "deselect_other_suites",
+    "deselect",
     "name_by_contract",
     "parametrize",
     "probe_fixtures",
     "probes_to_send",
+    "target_of",
 ]
 
 _TARGET: Final = "llm_target"
@@ -123,13 +125,17 @@ def _fixture(name: str, read: Callable[[Target], object]) -> object:
 def _exchange_of(probe_id: str, run: Run) -> Callable[[Target], Exchange]:
     def read(target: Target) -> Exchange:
         if not _is_chosen(probe_id, run):
-            unsent = f"{probe_id} was not sent: --llm-suite leaves {PROBES[probe_id].suite} out"
+            unsent = f"{probe_id} was not sent: {_left_out(PROBES[probe_id].suite)}"
             return Exchange(
                 probe_id, target.id, Request("", target.endpoint, (), b""), unsent=unsent, requests=0
             )
         return run.lab(target).exchange(probe_id)
 
     return read
+
+
+def _left_out(suite: str) -> str:
+    return f"only --llm-suite={OPT_IN} sends it" if suite == OPT_IN else f"--llm-suite leaves {suite} out"
 
 
 def _exchanges_of(name: str, run: Run) -> Callable[[Target], tuple[Exchange, ...]]:
@@ -140,7 +146,7 @@ def _exchanges_of(name: str, run: Run) -> Callable[[Target], tuple[Exchange, ...
 
 
 def _is_chosen(probe_id: str, run: Run) -> bool:
-    return not run.settings.suite or PROBES[probe_id].suite in run.settings.suite
+    return PROBES[probe_id].suite in chosen(run.settings.suite)
 
 
 def _probes_of(item: pytest.Item, run: Run) -> Iterator[str]:
@@ -152,18 +158,38 @@ def _probes_of(item: pytest.Item, run: Run) -> Iterator[str]:
             yield from (probe.id for probe in family(name, run.settings.suite))
 
 
-def deselect_other_suites(config: pytest.Config, run: Run, items: list[pytest.Item]) -> None:
-    """Leave out the contracts that read nothing of the chosen suites (`--llm-suite`)."""
-    if not run.settings.suite:
+def deselect(config: pytest.Config, run: Run, items: list[pytest.Item]) -> None:
+    """Leave out the contracts that have nothing to judge: of the suites (`--llm-suite`), of the recordings."""
+    if run.settings.lint:
+        other = [item for item in items if not _has_recordings(item, run)]
+    elif run.settings.suite:
+        other = [item for item in items if contract_of(_function(item)) and not any(_probes_of(item, run))]
+    else:
         return
-    other = [item for item in items if contract_of(_function(item)) and not any(_probes_of(item, run))]
     if other:
         config.hook.pytest_deselected(items=other)
         items[:] = [item for item in items if item not in other]
 
 
+def _has_recordings(item: pytest.Item, run: Run) -> bool:
+    """True for what is no contract, and for a passive one of whose kinds its target has an exchange."""
+    contract, target = contract_of(_function(item)), target_of(item)
+    if contract is None:
+        return True
+    return target is not None and bool(of_kind(contract, run.lab(target).obtained()))
+
+
+def target_of(item: pytest.Item) -> Target | None:
+    """The target that an item reads; None when it reads none."""
+    callspec = getattr(item, "callspec", None)
+    target: Target | None = callspec.params.get(_TARGET) if callspec is not None else None
+    return target
+
+
 def probes_to_send(items: Iterable[pytest.Item], run: Run) -> list[str]:
     """The ids of the probes that a selection of items reads, in the order in which probes are sent."""
+    if run.settings.lint:
+        return []
     read = {probe_id for item in items for probe_id in _probes_of(item, run)}
     return [probe_id for probe_id in PROBES if probe_id in read]
 

@@ -7,9 +7,21 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, Literal, TypeVar, get_args
 
-__all__ = ["MAY", "MUST", "SHOULD", "Contract", "DuplicateContract", "Level", "contract", "registered"]
+__all__ = [
+    "KINDS",
+    "MAY",
+    "MUST",
+    "SHOULD",
+    "Contract",
+    "DuplicateContract",
+    "Kind",
+    "Level",
+    "UnknownKind",
+    "contract",
+    "registered",
+]
 
 Judgement = TypeVar("Judgement", bound=Callable[..., None])
 
@@ -30,6 +42,32 @@ class Level(StrEnum):
 MUST, SHOULD, MAY = Level.MUST, Level.SHOULD, Level.MAY
 
 
+Kind = Literal[
+    "chat",
+    "chat-stream",
+    "completions",
+    "completions-stream",
+    "responses",
+    "responses-stream",
+    "embeddings",
+    "moderations",
+    "models",
+    "model",
+    "error",
+    "every",
+]
+"""What an exchange is: an answer of an endpoint, plain or streamed, or an `error` of any endpoint of the API.
+
+`every` is each of them. `pytest_llmcompat.kind` tells of an exchange which it is.
+"""
+
+KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+
+
+class UnknownKind(ValueError):
+    """A contract says that it is passive for a kind of exchange that there is not."""
+
+
 class DuplicateContract(ValueError):
     """Two judgements were registered under one contract id; ids are the key of reports and baselines."""
 
@@ -47,6 +85,8 @@ class Contract:
     catches: names of the reference's defects that this contract catches; at least one for each bundled contract.
     cases: issues in public trackers where the fault was seen, as `owner/repo#number`.
     reads: names of what the judgement reads, its parameters: probes (`stream_basic`), families, `llm_target`.
+    passive: kinds of exchange of each of which the claim holds, wherever it comes from; () when the judgement
+    relies on what its probes send. See `pytest_llmcompat.passive`.
     judgement: reads exchanges and raises one of the outcomes of `pytest_llmcompat.verdict`, or passes.
     """
 
@@ -60,6 +100,7 @@ class Contract:
     catches: tuple[str, ...]
     cases: tuple[str, ...]
     reads: tuple[str, ...]
+    passive: tuple[Kind, ...]
     judgement: Callable[..., None]
 
 
@@ -75,11 +116,20 @@ def contract(
     fix: str = "",
     catches: str | tuple[str, ...] = (),
     cases: str | tuple[str, ...] = (),
+    passive: Kind | tuple[Kind, ...] = (),
 ) -> Callable[[Judgement], Judgement]:
     """Register a test function as a contract; its parameters name the probes whose exchanges it reads.
 
-    Raises DuplicateContract when another function already bears the id.
+    With `passive` the contract also judges every other exchange of these kinds: the exchange then stands in the
+    place of each parameter. Raises DuplicateContract when another function already bears the id, and
+    UnknownKind.
     """
+    kinds: tuple[Kind, ...] = (passive,) if isinstance(passive, str) else passive
+    for kind in kinds:
+        if kind not in KINDS:
+            raise UnknownKind(
+                f"contract {id!r}: {kind!r} is no kind of exchange; there are {', '.join(KINDS)}"
+            )
 
     def register(judgement: Judgement) -> Judgement:
         made = Contract(
@@ -93,6 +143,7 @@ def contract(
             catches=(catches,) if isinstance(catches, str) else catches,
             cases=(cases,) if isinstance(cases, str) else cases,
             reads=tuple(inspect.signature(judgement).parameters),
+            passive=kinds,
             judgement=judgement,
         )
         known = _REGISTERED.get(id)

@@ -68,6 +68,7 @@ class Exchange:
     unsent: why the probe was not sent at all (a parent gave nothing to build on), None when it was.
     unsupported: True when it was not sent because the endpoint lacks the feature that it needs.
     requests: how many HTTP requests the probe took, with retries and negotiation.
+    retried: answers (429, 5xx, lost connections) after which the same request was sent once more.
     live: False when the answer was read from a cassette.
     """
 
@@ -85,6 +86,7 @@ class Exchange:
     unsent: str | None = None
     unsupported: bool = False
     requests: int = 1
+    retried: tuple[Exchange, ...] = ()
     live: bool = True
 
     def header(self, name: str) -> str | None:

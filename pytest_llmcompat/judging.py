@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
 
+from pytest_llmcompat.collection import target_of
 from pytest_llmcompat.contract import Contract, contract_of
 from pytest_llmcompat.exchange import Exchange
+from pytest_llmcompat.passive import judge_recorded, judge_throughout, of_kind
 from pytest_llmcompat.plain import line, plain
 from pytest_llmcompat.redaction import redact_text
 from pytest_llmcompat.reporting.explanation import explain
@@ -25,8 +28,7 @@ def judge_item(item: pytest.Function, run: Run) -> bool | None:
     contract = contract_of(item.function)
     if contract is None:
         return None
-    verdict = judge(contract, _target_id(item), item.funcargs.__getitem__, run.settings.level)
-    exchanges = _exchanges(item, contract)
+    verdict, exchanges = _judged(item, contract, run)
     explanation = explain(verdict, exchanges) if verdict.evidence or verdict.outcome is Outcome.FAIL else ""
     item.stash[_RESULT] = result_of(verdict, explanation, [e.probe for e in exchanges])
     item.user_properties += [
@@ -88,9 +90,26 @@ def _hide(report: pytest.TestReport, secrets: tuple[str, ...]) -> None:
 
 
 def _target_id(item: pytest.Item) -> str:
-    callspec = getattr(item, "callspec", None)
-    target = callspec.params.get("llm_target") if callspec is not None else None
+    target = target_of(item)
     return target.id if target is not None else ""
+
+
+def _judged(item: pytest.Function, contract: Contract, run: Run) -> tuple[Verdict, list[Exchange]]:
+    """The verdict on what a contract reads and, when it is passive, on what else came; and what it is about."""
+    target, level, reads = target_of(item), run.settings.level, _exchanges(item, contract)
+    if target is None:
+        return judge(contract, "", item.funcargs.__getitem__, level), reads
+    there = run.lab(target).obtained()
+    if run.settings.lint:
+        return judge_recorded(contract, target, there, level), of_kind(contract, there)
+    verdict = judge_throughout(contract, target, item.funcargs.__getitem__, there, level)
+    return verdict, _in_the_run(reads + of_kind(contract, there), there)
+
+
+def _in_the_run(exchanges: Iterable[Exchange], there: Iterable[Exchange]) -> list[Exchange]:
+    """The exchanges without repetition, and without probes that the chosen suites leave out."""
+    names = {exchange.probe for exchange in there}
+    return list({e.probe: e for e in exchanges if e.probe in names}.values())
 
 
 def _exchanges(item: pytest.Function, contract: Contract) -> list[Exchange]:

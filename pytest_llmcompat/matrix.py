@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -51,7 +52,9 @@ def _live(settings: Settings, resources: ExitStack, *, sends: bool) -> Iterator[
         raise WrongUsage("--llm-record needs --llm-endpoint=URL: say which endpoint to record")
     for target in [_bare(settings, text, resources) for text in settings.endpoint]:
         for model in settings.model or (_default_model(target, settings, sends=sends),):
-            yield replace(target, id=_id(model, target.id), model=model)
+            yield replace(
+                target, id=_id(model, target.id), model=model, embedding_model=settings.embedding_model
+            )
 
 
 def _bare(settings: Settings, text: str, resources: ExitStack) -> Target:
@@ -107,6 +110,7 @@ def _recorded(settings: Settings) -> Iterator[Target]:
     for endpoint, model in chosen:
         name = names.get(endpoint) or _recorded_name(endpoint)[1]
         target = Target(id=_id(model, name), endpoint=endpoint, model=model, key=_RECORDED_KEY)
+        target = replace(target, embedding_model=_recorded_embedding_model(settings, target))
         yield replace(target, key=None, no_auth=True) if _without_key(settings, target) else target
 
 
@@ -116,6 +120,15 @@ def _recorded_name(text: str) -> tuple[str, str]:
         return _REFERENCE_PLACE, REFERENCE
     endpoint = endpoint_of(text)
     return endpoint.base_url, endpoint.name
+
+
+def _recorded_embedding_model(settings: Settings, target: Target) -> str | None:
+    """The embedding model of the recording run, so that a replay need not name it again."""
+    path = path_of(settings.cassette_folder, target, "emb-float")
+    if settings.embedding_model is not None or not path.is_file():
+        return settings.embedding_model
+    sent = (json.loads(request.body) for request, _ in read(path).interactions)
+    return next((body["model"] for body in sent), None)
 
 
 def _without_key(settings: Settings, target: Target) -> bool:

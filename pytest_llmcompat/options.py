@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["add_options", "given", "hide_key", "is_asked_for", "sends"]
 
-_STARTERS = ("endpoint", "record", "replay")
+_STARTERS = ("endpoint", "record", "replay", "lint")
 # pytest then answers a question about itself and runs nothing.
 _QUESTIONS = ("help", "version", "markers", "showfixtures", "show_fixtures_per_test", "cacheshow")
 _HIDDEN_KEY = "[REDACTED-API-KEY]"
@@ -26,6 +26,12 @@ def add_options(parser: pytest.Parser) -> None:
     for name, metavar, settings, text in (
         ("endpoint", "URL", several, "base URL (https://…/v1), `reference` or a known name; repeatable"),
         ("model", "ID", several, "model to ask for; repeatable. Default: the only one that /models lists"),
+        (
+            "embedding-model",
+            "ID",
+            {},
+            "model to ask for embeddings. Default: the first listed that is called so",
+        ),
         ("api-key-env", "NAME", {}, "variable with the key. Default: OPENAI_API_KEY or the provider's"),
         ("api-key", "KEY", {}, "the key itself, for local use; other users of the machine can see it"),
         ("record", None, flag, "write a cassette for each probe; those already recorded are not sent again"),
@@ -33,11 +39,22 @@ def add_options(parser: pytest.Parser) -> None:
         ("cassettes", "DIR", {}, "folder of the cassettes. Default: cassettes"),
         ("level", "LEVEL", {}, "weakest level whose broken contracts fail: must (default), should or may"),
         ("report", "PATH", several, "write a report; its ending says which kind (.json); repeatable"),
-        ("suite", "NAMES", several, "probe groups to send: core, tools, json. Default: all"),
+        (
+            "suite",
+            "NAMES",
+            several,
+            "probe groups to send: core, tools, json, embeddings… Default: all but opt-in",
+        ),
         ("timeout", "SECONDS", {}, "how long one exchange may take. Default: 60"),
         ("header", "'NAME: VALUE'", several, "further request header; repeatable"),
         ("no-auth", None, flag, "the server has no keys; contracts about keys are unsupported"),
         ("concurrency", "N", {}, "probes under way at once. Default: 8"),
+        (
+            "lint",
+            "PATH",
+            several,
+            "judge recordings: vcrpy, VCR, HAR, JSON Lines, or a folder; nothing is sent",
+        ),
         ("list", None, flag, "list the contracts and end; nothing is sent"),
     ):
         shown = {} if metavar is None else {"metavar": metavar}

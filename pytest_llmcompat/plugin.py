@@ -95,11 +95,11 @@ class RunHooks:
         parametrize(metafunc, self.run)
 
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
-        """Leave out the contracts that read nothing of the chosen suites."""
-        from pytest_llmcompat.collection import deselect_other_suites, name_by_contract
+        """Leave out the contracts that read nothing of the chosen suites, or of the recordings."""
+        from pytest_llmcompat.collection import deselect, name_by_contract
 
         name_by_contract(items)
-        deselect_other_suites(config, self.run, items)
+        deselect(config, self.run, items)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:

@@ -35,10 +35,14 @@ class Unsendable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a probe may read when it builds its request: the target and the exchanges of its parents."""
+    """What a probe may read when it builds its request: the target and the exchanges of its parents.
+
+    named: the suites that the user asked for by name; none when all of them were meant.
+    """
 
     target: Target
     exchanges: Mapping[str, Exchange]
+    named: tuple[str, ...] = ()
 
     @property
     def model(self) -> str:
@@ -68,6 +72,8 @@ class Probe:
     negative: the request is invalid and meant to be refused: no negotiation, no retry on 5xx.
     abort_after: close the connection after this many content chunks; None to read to the end.
     last: sent after all the others, since it may disturb them.
+    together: sent last of all, at the same moment as the others of its kind; what comes then is not tried again.
+    wanted: says whether the endpoint shows the feature; without it the probe is sent only when its suite is named.
     """
 
     id: str
@@ -84,6 +90,8 @@ class Probe:
     negative: bool = False
     abort_after: int | None = None
     last: bool = False
+    together: bool = False
+    wanted: Callable[[Context], bool] | None = None
 
 
 def fixture_name(probe_id: str) -> str:

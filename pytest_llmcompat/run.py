@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -24,6 +24,7 @@ from pytest_llmcompat.options import given, hide_key, sends
 from pytest_llmcompat.plain import line
 from pytest_llmcompat.preflight import PreflightFailed, check
 from pytest_llmcompat.probes import PROBES
+from pytest_llmcompat.recordings import RecordingError, Shelf, shelves_of
 from pytest_llmcompat.redaction import secrets_of
 from pytest_llmcompat.settings import Settings, WrongUsage, merge, read_table
 from pytest_llmcompat.target import Target
@@ -41,22 +42,24 @@ _WORKER_KEY: Final = "LLMCOMPAT_WORKER_KEY_"
 class Run:
     """What one call of pytest with `--llm-endpoint` works with.
 
-    settings: the options. targets: what is on trial. labs: target id → lab.
+    settings: the options. targets: what is on trial. labs: target id → lab, or the recordings of `--llm-lint`.
     spool: private folder in which worker processes share exchanges; None in a single process.
+    passed_over: files below the folders of `--llm-lint` that are no recordings.
     watchers: told each exchange. results: one JSON value for each verdict, as they come (see `reporting`).
     """
 
     settings: Settings
     targets: tuple[Target, ...]
-    labs: dict[str, Lab]
+    labs: Mapping[str, Lab | Shelf]
     spool: Path | None = None
+    passed_over: tuple[Path, ...] = ()
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     watchers: list[Watcher] = field(default_factory=list)
     results: list[dict[str, Any]] = field(default_factory=list)
     resources: ExitStack = field(default_factory=ExitStack)
 
-    def lab(self, target: Target) -> Lab:
-        """The lab of a target."""
+    def lab(self, target: Target) -> Lab | Shelf:
+        """The lab of a target, or its recordings."""
         return self.labs[target.id]
 
     def send(self, probe_ids: Iterable[str]) -> None:
@@ -86,9 +89,17 @@ class Run:
 
     def handover(self) -> dict[str, Any]:
         """What a worker process needs; keys go by the environment, never by this value."""
-        assert self.spool is not None
+        if self.spool is None:
+            return {}
         targets = [
-            {"id": t.id, "endpoint": t.endpoint, "model": t.model, "no_auth": t.no_auth, "place": t.place}
+            {
+                "id": t.id,
+                "endpoint": t.endpoint,
+                "model": t.model,
+                "no_auth": t.no_auth,
+                "place": t.place,
+                "embedding_model": t.embedding_model,
+            }
             for t in self.targets
         ]
         return {"spool": str(self.spool), "targets": targets}
@@ -110,14 +121,15 @@ def begin(config: pytest.Config) -> Run:
         hide_key(config)
         with ExitStack() as resources:
             worker = getattr(config, "workerinput", None)
-            run = (
-                _begin_worker(settings, worker["llmcompat"], resources)
-                if worker
-                else _begin(config, settings, resources)
-            )
+            if settings.lint:
+                run = _begin_lint(settings)
+            elif worker:
+                run = _begin_worker(settings, worker["llmcompat"], resources)
+            else:
+                run = _begin(config, settings, resources)
             run.resources.push(resources.pop_all())
             return run
-    except (WrongUsage, CassetteError, MissingExchange) as wrong:
+    except (WrongUsage, CassetteError, MissingExchange, RecordingError) as wrong:
         raise pytest.UsageError(line(str(wrong))) from None
 
 
@@ -126,9 +138,17 @@ def _begin(config: pytest.Config, settings: Settings, resources: ExitStack) -> R
     spool = _spool(resources, targets) if _distributes(config) else None
     run = _run(settings, targets, spool, resources)
     if sends(config) and not settings.replay:
-        for target in targets:
-            _check(run.lab(target), settings)
+        for lab in run.labs.values():
+            if isinstance(lab, Lab):
+                _check(lab, settings)
     return run
+
+
+def _begin_lint(settings: Settings) -> Run:
+    """Recordings are read by each process for itself: that is quick, and nothing has to be handed over."""
+    shelves, passed_over = shelves_of(settings.lint)
+    labs = {shelf.target.id: shelf for shelf in shelves}
+    return Run(settings, tuple(shelf.target for shelf in shelves), labs, passed_over=passed_over)
 
 
 def _begin_worker(settings: Settings, handed: dict[str, Any], resources: ExitStack) -> Run:
@@ -149,7 +169,9 @@ def _run(settings: Settings, targets: tuple[Target, ...], spool: Path | None, re
     labs = {}
     for target in targets:
         store = None if spool is None else Spool(spool, target.id)
-        labs[target.id] = Lab(target, _source(settings, target), store=store, on_exchange=watch)
+        labs[target.id] = Lab(
+            target, _source(settings, target), named=settings.suite, store=store, on_exchange=watch
+        )
         resources.callback(labs[target.id].close)
     return Run(settings, targets, labs, spool, watchers=watchers)
 

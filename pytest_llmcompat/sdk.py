@@ -25,6 +25,7 @@ __all__ = [
     "async_client",
     "client",
     "raised",
+    "retries",
     "strict_tools",
     "take",
     "take_async",
@@ -82,6 +83,16 @@ class _Recorded(httpx.BaseTransport, httpx.AsyncBaseTransport):
         return httpx.Response(
             self._exchange.status, headers=headers, stream=_Parts(self._exchange), request=request
         )
+
+
+class _InTurn(httpx.BaseTransport):
+    """Answers each request with the next of some recorded answers."""
+
+    def __init__(self, *exchanges: Exchange) -> None:
+        self._transports = iter([_Recorded(exchange) for exchange in exchanges])
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        return next(self._transports).handle_request(request)
 
 
 def client(exchange: Exchange) -> OpenAI:
@@ -151,6 +162,31 @@ def take_async(exchange: Exchange, call: Callable[[AsyncOpenAI], Coroutine[Any, 
             return runner.run(run())
     except Exception as error:
         fail(exchange, "body", f"{what}; openai-python raised {_named(error)}")
+
+
+def retries(refusal: Exchange, answer: Exchange) -> float | None:
+    """Seconds after which the official client tries again when a refusal comes, and then the answer.
+
+    None when it gives up. Nobody waits: the client is asked for the time in the place where it would sleep.
+    """
+    from openai import APIError, OpenAI
+
+    waits: list[float] = []
+
+    class Client(OpenAI):
+        def _sleep_for_retry(
+            self, *, retries_taken: int, max_retries: int, options: Any, response: Any
+        ) -> None:
+            headers = response.headers if response is not None else None
+            waits.append(self._calculate_retry_timeout(max_retries - retries_taken, options, headers))
+
+    transport = httpx.Client(transport=_InTurn(refusal, answer), trust_env=False)
+    with Client(api_key=_NO_KEY, base_url=_NOWHERE, max_retries=1, http_client=transport) as openai:  # type: ignore[arg-type]
+        try:
+            openai.chat.completions.create(**arguments(answer))
+        except APIError:
+            return None
+    return waits[0] if waits else None
 
 
 def arguments(exchange: Exchange) -> dict[str, Any]:

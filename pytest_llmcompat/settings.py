@@ -16,7 +16,19 @@ from pytest_llmcompat.suite import CASSETTES
 
 __all__ = ["SUITES", "Settings", "WrongUsage", "merge", "read_table"]
 
-SUITES: Final = ("core", "tools", "json")
+SUITES: Final = (
+    "core",
+    "tools",
+    "json",
+    "embeddings",
+    "legacy",
+    "other",
+    "reasoning",
+    "vision",
+    "responses",
+    "extra",
+    "opt-in",
+)
 
 
 class WrongUsage(ValueError):
@@ -28,16 +40,19 @@ class Settings:
     """The options of a run; each field is an option `--llm-…` and a key of `[tool.llmcompat]`.
 
     endpoint: base URLs, `reference`, or preset names. model: model ids; empty to take the only one listed.
+    embedding_model: id of the one that gives embeddings; None to take one that is listed.
     api_key_env: environment variable with the key; None for the preset's own or OPENAI_API_KEY.
     api_key: the key itself, for local use. record, replay: write or read cassettes below the folder
     `cassettes` (None for `cassettes` in the working directory).
     level: the weakest level whose broken contracts fail the run. report: paths of JSON reports to write.
     suite: probe groups to run, all for none. timeout: seconds one exchange may take. header: `Name: value`.
+    lint: recordings of other tools to judge in the place of an endpoint.
     no_auth: the server has no keys. concurrency: how many probes are under way at once.
     """
 
     endpoint: tuple[str, ...] = ()
     model: tuple[str, ...] = ()
+    embedding_model: str | None = None
     api_key_env: str | None = None
     api_key: str | None = field(default=None, repr=False)
     record: bool = False
@@ -48,6 +63,7 @@ class Settings:
     suite: tuple[str, ...] = ()
     timeout: float = 60.0
     header: tuple[str, ...] = field(default=(), repr=False)
+    lint: tuple[str, ...] = ()
     no_auth: bool = False
     concurrency: int = 8
 
@@ -66,11 +82,15 @@ class Settings:
         return {name.strip(): value.strip() for name, _, value in split}
 
 
-_LISTS: Final = frozenset({"endpoint", "model", "report", "suite", "header"})
+_LISTS: Final = frozenset({"endpoint", "model", "report", "suite", "header", "lint"})
 _FLAGS: Final = frozenset({"record", "replay", "no_auth"})
-_TEXTS: Final = frozenset({"api_key_env", "api_key", "cassettes"})
+_TEXTS: Final = frozenset({"embedding_model", "api_key_env", "api_key", "cassettes"})
 # Of these, the one on the command line puts those of the table out of force.
-_RIVALS: Final = (({"record"}, {"replay"}), ({"no_auth"}, {"api_key", "api_key_env"}))
+_RIVALS: Final = (
+    ({"record"}, {"replay"}),
+    ({"lint"}, {"endpoint", "model", "record", "replay"}),
+    ({"no_auth"}, {"api_key", "api_key_env"}),
+)
 # RFC 9110 section 5.6.2.
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _OURS: Final = frozenset({"authorization", "content-type", "content-length", "transfer-encoding"})
@@ -166,6 +186,10 @@ def _check_together(settings: Settings) -> None:
         raise WrongUsage("--llm-record and --llm-replay exclude each other: record first, replay later")
     if settings.no_auth and (settings.api_key or settings.api_key_env):
         raise WrongUsage("--llm-no-auth says that there are no keys: leave it out, or the key")
+    if settings.lint and (settings.endpoint or settings.record or settings.replay):
+        raise WrongUsage(
+            "--llm-lint judges recordings: leave --llm-endpoint, --llm-record and --llm-replay out"
+        )
     for suite in settings.suite:
         if suite not in SUITES:
             raise WrongUsage(f"--llm-suite: unknown suite {suite!r}; there are {', '.join(SUITES)}")

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pytest_llmcompat.answer import Stream, completion, stream
+from pytest_llmcompat.answer import Stream, completion, distinct, stream
 from pytest_llmcompat.evidence import MISSING, Document, Place
 from pytest_llmcompat.exchange import Exchange
 from pytest_llmcompat.verdict import Inconclusive, Unsupported, inconclusive
@@ -114,7 +114,7 @@ def turns(*exchanges: Exchange) -> list[Turn]:
     """The turns that can be read, of probes with tools; raises why the first cannot when none can."""
     found: list[Turn] = []
     trouble: Unsupported | Inconclusive | None = None
-    for exchange in exchanges:
+    for exchange in distinct(exchanges):
         try:
             found.append(turn(exchange, *TOOL_WORDS))
         except (Unsupported, Inconclusive) as reason:

@@ -15,7 +15,7 @@ from pytest_llmcompat.lab import Lab
 from pytest_llmcompat.lab.pace import Pace
 from pytest_llmcompat.lab.sources import ReplayingSource
 from pytest_llmcompat.probe import Probe
-from pytest_llmcompat.probes import PROBES
+from pytest_llmcompat.probes import PROBES, SUITES
 from pytest_llmcompat.target import Target
 from pytest_llmcompat.wire import Answer, MissingExchange
 from tests.servers import PATIENCE, Connection, Received, Server, Time, completion, lab_on, serving
@@ -138,29 +138,84 @@ def test_child_is_built_from_its_parents_answer() -> None:
 def test_free_probes_come_first_and_disturbing_ones_last() -> None:
     """One at a time the order is: what costs nothing, `chat-basic`, the others, the stream that is broken off."""
     source = Stage()
-    Lab(TARGET, source).prefetch(reversed(PROBES), 1)
+    lab = Lab(TARGET, source, named=SUITES)
+    lab.prefetch(reversed(PROBES), 1)
     kinds = []
     for id in source.sent:
         probe = PROBES[id]
         free = probe.negative or probe.method == "GET"
-        kinds.append(0 if free else 1 if id == "chat-basic" else 3 if probe.last else 2)
+        free = free and not any(PROBES[parent].method == "POST" for parent in probe.parents)
+        late = 3 * probe.last + 4 * probe.together
+        kinds.append(0 if free else late or (1 if id == "chat-basic" else 2))
     assert kinds == sorted(kinds)
-    assert source.sent[-2:] == ["stream-abort", "chat-turns"]
-    assert sorted(source.sent) == sorted(PROBES)
+    assert source.sent[-6:-4] == ["stream-abort", "chat-turns"]
+    assert sorted(source.sent) == sorted(e.probe for e in lab.obtained() if e.unsent is None)
+    assert len(lab.obtained()) == len(PROBES)
 
 
 def test_nothing_else_is_under_way_when_disturbing_probes_begin() -> None:
     """The broken-off stream would spoil the times of its neighbours."""
     source = Stage()
     Lab(TARGET, source).prefetch(PROBES, 8)
-    assert set(source.sent[-2:]) == {"stream-abort", "chat-turns"}
+    assert set(source.sent[-6:-4]) == {"stream-abort", "chat-turns"}
+
+
+def test_probes_that_belong_together_are_under_way_together() -> None:
+    """Four requests are sent at the same moment, also where one at a time was asked for, and none again."""
+    ids = [id for id, probe in PROBES.items() if probe.together]
+    all_there = threading.Barrier(len(ids))
+
+    def script(received: Received, connection: Connection) -> None:
+        if "Reply only" not in str(received.body):
+            connection.answer(completion())
+            return
+        all_there.wait(PATIENCE)
+        connection.answer({"error": {"message": "busy"}}, 503)
+
+    with serving(script) as server, lab_on(server) as lab:
+        lab.prefetch(["chat-basic", *ids], 1)
+        answers = [lab.exchange(id) for id in ids]
+    assert [answer.status for answer in answers] == [503] * 4
+    assert {answer.requests for answer in answers} == {1}
+
+
+@pytest.mark.parametrize(("named", "asked"), [((), False), (("reasoning",), True)])
+def test_gated_probe_is_sent_when_its_suite_is_named(named: tuple[str, ...], asked: bool) -> None:
+    """A probe of a feature that the endpoint does not show is unsupported, unless somebody asked for it."""
+    exchange = Lab(TARGET, Stage(), named=named).exchange("reasoning")
+    assert (exchange.unsent is None) is asked
+    assert exchange.unsupported is not asked
+
+
+def test_gated_probe_is_sent_when_the_endpoint_shows_the_feature() -> None:
+    """Reasoning tokens in an ordinary answer are reason enough to ask about reasoning."""
+    usage = {"completion_tokens_details": {"reasoning_tokens": 3}}
+    with (
+        serving(lambda _, connection: connection.answer(completion(usage=usage))) as server,
+        lab_on(server) as lab,
+    ):
+        assert lab.exchange("reasoning").unsent is None
+
+
+def test_answer_before_a_retry_is_kept() -> None:
+    """What contracts on throttling judge is the 429, not the answer that the second try got."""
+    answers = iter([(429, {"error": {"message": "slow down"}}), (200, {"object": "list", "data": []})])
+
+    def script(_: Received, connection: Connection) -> None:
+        status, answer = next(answers)
+        connection.answer(answer, status)
+
+    with serving(script) as server, lab_on(server) as lab:
+        exchange = lab.exchange("models-list")
+    assert exchange.status == 200
+    assert [earlier.status for earlier in exchange.retried] == [429]
 
 
 @pytest.mark.parametrize("concurrency", [1, 2, 8])
 def test_prefetch_ends_whatever_the_order_of_children_and_parents(concurrency: int) -> None:
     """Children queued before their parents, in fewer threads than there are of them: no deadlock."""
     source = Stage()
-    lab = Lab(TARGET, source)
+    lab = Lab(TARGET, source, named=SUITES)
     children = [id for id, probe in PROBES.items() if probe.parents]
     done = threading.Event()
 
@@ -170,7 +225,7 @@ def test_prefetch_ends_whatever_the_order_of_children_and_parents(concurrency: i
 
     threading.Thread(target=run, daemon=True).start()
     assert done.wait(PATIENCE)
-    assert sorted(source.sent) == sorted(PROBES)
+    assert sorted(source.sent) == sorted(e.probe for e in lab.obtained() if e.unsent is None)
     assert [exchange.probe for exchange in lab.obtained()] == list(PROBES)
 
 
@@ -226,7 +281,7 @@ def throttling(time: Time, *, after: int, seconds: str) -> Iterator[tuple[Server
         yield server, came
 
 
-FREE = [probe.id for probe in PROBES.values() if probe.negative]
+FREE = [probe.id for probe in PROBES.values() if probe.negative and not probe.parents]
 
 
 @pytest.mark.parametrize("after", [0, 7])

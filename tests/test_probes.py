@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
+from types import ModuleType
 from typing import Any
 
 import pytest
 
+from pytest_llmcompat import probes
 from pytest_llmcompat.exchange import Exchange, Request
 from pytest_llmcompat.lab import Lab
 from pytest_llmcompat.lab.sources import LiveSource
@@ -15,11 +18,10 @@ from pytest_llmcompat.probe import Authorization, Context, Probe, Unsendable
 from pytest_llmcompat.probes import (
     BY_FIXTURE,
     FAMILIES,
+    OPT_IN,
     PROBES,
     SUITES,
-    core,
     family,
-    structured_output,
     tools,
 )
 from pytest_llmcompat.probes.core import UNKNOWN_MODEL
@@ -40,14 +42,35 @@ DOCUMENTED = {
         route-no-v1 route-trailing-slash err-json err-array-body err-missing-messages err-missing-model err-types
         err-empty-messages err-role err-temperature err-unknown-model err-stream chat-basic chat-developer
         chat-length chat-mct chat-n2 chat-stop chat-params chat-long stream-basic stream-plain stream-n2
-        stream-abort chat-turns""",
+        stream-abort chat-turns concurrent-1 concurrent-2 concurrent-3 concurrent-4""",
     "tools": """tool-required err-tool-id err-tool-choice err-tool-choice-value err-required-no-tools tool-stream
         tool-named tool-none tool-auto tool-result tool-result-contents tool-result-empty tool-result-omitted""",
     "json": "err-json-schema err-json-name err-json-type json-object json-schema json-schema-stream",
+    "embeddings": "emb-float err-emb-encoding err-emb-empty emb-base64 emb-single emb-tokens",
+    "legacy": "completions-basic completions-single completions-stream",
+    "other": "moderation files-list batches-list",
+    "responses": """resp-basic resp-stream resp-length resp-tool resp-tool-result resp-prev resp-get resp-json
+        resp-err err-resp-prev err-resp-get resp-delete resp-gone""",
+    "reasoning": "reasoning reasoning-stream",
+    "vision": "vision vision-text",
+    "extra": "cors chat-unknown-param",
+    "opt-in": """image speech transcription resp-items resp-count resp-chat-params resp-background resp-cancel
+        route-double-slash models-noauth err-context err-tools-empty tool-result-foreign tool-truncated-stream
+        functions-legacy audio-in""",
 }
+MEDIA = {"image": "dall-e-2", "speech": "tts-1", "transcription": "whisper-1"}
 NEGATIVE = [id for id in PROBES if id.startswith("err-")]
 # These hold no conversation that a lax server could answer at length.
-WITHOUT_CONVERSATION = {"err-json", "err-array-body", "err-missing-messages", "err-types"}
+WITHOUT_CONVERSATION = {
+    "err-json",
+    "err-array-body",
+    "err-missing-messages",
+    "err-types",
+    "err-emb-encoding",
+    "err-emb-empty",
+    "err-resp-prev",
+    "err-resp-get",
+}
 
 
 def exchange(probe: str, answer: object, status: int = 200) -> Exchange:
@@ -64,12 +87,21 @@ def calling(calls: object) -> dict[str, Any]:
 def context(probe: Probe, calls: object = CALLS) -> Context:
     """What the lab would give the probe: its parents' exchanges and no others."""
     answers: Mapping[str, object] = {
-        "models-list": {"object": "list", "data": [{"id": "plain"}, {"id": "vendor/m"}]},
+        "models-list": {
+            "object": "list",
+            "data": [
+                {"id": "plain"},
+                {"id": "vendor/m", "context_length": 200},
+                *({"id": id} for id in MEDIA.values()),
+            ],
+        },
         "tool-required": calling(calls),
+        "resp-basic": {"id": "resp_1"},
+        "resp-background": {"id": "resp_2"},
     }
     parents = {*probe.parents, *([probe.requires] if probe.requires else [])}
     # Refused, so that the probes that stand in for its parts are built.
-    statuses = {"tool-result-contents": 400}
+    statuses = {"tool-result-contents": 400, "completions-basic": 400}
     return Context(TARGET, {id: exchange(id, answers.get(id, {}), statuses.get(id, 200)) for id in parents})
 
 
@@ -80,8 +112,9 @@ def body(id: str, calls: object = CALLS) -> Any:
 
 def test_ids_are_unique_across_modules() -> None:
     """No probe hides another one of the same id."""
-    every = [*core.PROBES, *tools.PROBES, *structured_output.PROBES]
-    assert [probe.id for probe in every] == list(PROBES)
+    modules = [part for part in vars(probes).values() if isinstance(part, ModuleType)]
+    every = [probe.id for module in modules for probe in module.PROBES]
+    assert sorted(every) == sorted(PROBES)
     assert len(BY_FIXTURE) == len(every)
 
 
@@ -100,16 +133,16 @@ def test_request_builds_from_declared_parents(probe: Probe) -> None:
     assert path.startswith(("/", "http://h/"))
     built = probe.body(given)
     assert built is None or isinstance(built, bytes) or json.loads(json.dumps(built)) == built
-    assert (built is None) == (probe.method == "GET")
+    assert (built is None) == (probe.method in ("GET", "DELETE", "OPTIONS") or path.endswith("/cancel"))
 
 
 @pytest.mark.parametrize("probe", PROBES.values(), ids=lambda probe: probe.id)
 def test_request_names_the_model_under_test(probe: Probe) -> None:
-    """Every request with a model asks for the one under test, or for one that cannot exist."""
+    """Every request with a model asks for the one under test, one for its medium, or one that cannot exist."""
     built = probe.body(context(probe))
     if isinstance(built, dict) and "model" in built:
-        unknown = probe.id in ("err-unknown-model", "err-stream")
-        assert built["model"] == (UNKNOWN_MODEL if unknown else TARGET.model)
+        unknown = probe.id in ("err-unknown-model", "err-stream", "resp-err")
+        assert built["model"] == (UNKNOWN_MODEL if unknown else MEDIA.get(probe.id, TARGET.model))
 
 
 def test_parents_exist_and_come_without_a_circle() -> None:
@@ -121,7 +154,7 @@ def test_parents_exist_and_come_without_a_circle() -> None:
         needed = {*probe.parents, *([probe.requires] if probe.requires else [])}
         return 1 + max((depth(parent, (*above, id)) for parent in needed), default=0)
 
-    assert {depth(id) for id in PROBES} == {1, 2, 3}
+    assert {depth(id) for id in PROBES} == {1, 2, 3, 4}
 
 
 @pytest.mark.parametrize("probe", PROBES.values(), ids=lambda probe: probe.id)
@@ -130,7 +163,7 @@ def test_optional_parts_are_in_the_body(probe: Probe) -> None:
     built = probe.body(context(probe))
     named = set(built) if isinstance(built, dict) else set()
     assert set(probe.features) <= named
-    assert not probe.headroom or named & {"max_tokens", "max_completion_tokens"}
+    assert not probe.headroom or named & {"max_tokens", "max_completion_tokens", "max_output_tokens"}
 
 
 @pytest.mark.parametrize("id", NEGATIVE)
@@ -304,15 +337,101 @@ def test_base_without_version_cannot_be_tried_without_it() -> None:
     assert raised.value.unsupported
 
 
+@pytest.mark.parametrize(
+    ("named", "listed", "expected"),
+    [
+        (None, [{"id": "chat"}, {"id": "Text-Embedding-3"}, {"id": "embed-2"}], "Text-Embedding-3"),
+        ("mine", [{"id": "embed-2"}], "mine"),
+        (None, [{"id": "chat"}], "vendor/m"),
+        (None, [None, 7, {"id": 7}, {"id": None}], "vendor/m"),
+        (None, {"id": "embed-2"}, "vendor/m"),
+        (None, None, "vendor/m"),
+    ],
+)
+def test_embedding_model_is_named_listed_or_the_one_under_test(
+    named: str | None, listed: object, expected: str
+) -> None:
+    """`--llm-embedding-model` wins over the list, the list over the model under test."""
+    target = replace(TARGET, embedding_model=named)
+    given = Context(target, {"models-list": exchange("models-list", {"data": listed})})
+    built = PROBES["emb-float"].body(given)
+    assert isinstance(built, dict)
+    assert built["model"] == expected
+
+
+@pytest.mark.parametrize(("length", "expected"), [(None, 256), (3072, 256), (384, 192), (2, 1)])
+def test_dimensions_are_fewer_than_the_model_has(length: int | None, expected: int) -> None:
+    """Half of the numbers that the first answer has, at the most 256."""
+    first = {"data": [] if length is None else [{"embedding": [0.5] * length}]}
+    given = {"models-list": exchange("models-list", {}), "emb-float": exchange("emb-float", first)}
+    built = PROBES["emb-single"].body(Context(TARGET, given))
+    assert isinstance(built, dict)
+    assert built["dimensions"] == expected
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "unsupported"),
+    [
+        (404, "Not Found", True),
+        (501, "no", True),
+        (403, "not allowed to generate embeddings from this model", True),
+        (400, "bad input", False),
+        (401, "no key", False),
+    ],
+)
+@pytest.mark.parametrize(
+    "id", ["emb-base64", "emb-single", "emb-tokens", "err-emb-encoding", "err-emb-empty"]
+)
+def test_embeddings_stop_after_the_first_refusal(
+    id: str, status: int, message: str, unsupported: bool
+) -> None:
+    """An endpoint without embeddings pays one request."""
+    refused = exchange("emb-float", {"error": {"message": message}}, status)
+    with pytest.raises(Unsendable) as raised:
+        PROBES[id].body(Context(TARGET, {"models-list": exchange("models-list", {}), "emb-float": refused}))
+    assert raised.value.unsupported is unsupported
+
+
+@pytest.mark.parametrize("id", MEDIA)
+def test_media_are_asked_of_a_listed_model_only(id: str) -> None:
+    """What is billed is not sent to a model that was guessed."""
+    given = Context(
+        TARGET, {"models-list": exchange("models-list", {"data": [{"id": "m"}, None, {"id": 7}]})}
+    )
+    with pytest.raises(Unsendable) as raised:
+        PROBES[id].body(given)
+    assert raised.value.unsupported
+
+
+def test_single_prompt_is_sent_only_when_several_are_refused() -> None:
+    """A conforming endpoint pays one request for both forms; one without the route pays no other."""
+    accepted, absent = exchange("completions-basic", {}), exchange("completions-basic", {}, 404)
+    for id, parent in (
+        ("completions-single", accepted),
+        ("completions-single", absent),
+        ("completions-stream", absent),
+    ):
+        with pytest.raises(Unsendable):
+            PROBES[id].body(Context(TARGET, {"completions-basic": parent}))
+
+
 def test_families_hold_what_their_names_say() -> None:
     """Streams and plain answers are apart, and the refusals are the negative probes."""
     plain = {probe.id for probe in family("chat_exchanges")}
     streamed = {probe.id for probe in family("stream_exchanges")}
-    assert streamed == {"stream-basic", "stream-plain", "stream-n2", "tool-stream", "json-schema-stream"}
-    assert plain == {id for id in PROBES if id.startswith(("chat-", "tool-", "json-"))} - streamed
+    assert streamed == {
+        "stream-basic",
+        "stream-plain",
+        "stream-n2",
+        "tool-stream",
+        "json-schema-stream",
+        "reasoning-stream",
+    }
+    default = [id for id, probe in PROBES.items() if probe.suite != OPT_IN]
+    assert plain == {id for id in default if id.startswith(("chat-", "tool-", "json-"))} - streamed
     assert all(body(id).get("stream") is True for id in streamed)
     assert all("stream" not in body(id) for id in plain)
-    assert {probe.id for probe in family("error_exchanges")} >= set(NEGATIVE)
+    assert {probe.id for probe in family("error_exchanges", SUITES)} >= set(NEGATIVE)
     assert family("error_exchanges", ("json",)) == tuple(
         PROBES[id] for id in ("err-json-schema", "err-json-name", "err-json-type")
     )

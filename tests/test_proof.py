@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import pytest
 
 from pytest_llmcompat.contract import Contract, Level
 from pytest_llmcompat.lab import Lab
 from pytest_llmcompat.lab.sources import LiveSource
-from pytest_llmcompat.probes import BY_FIXTURE, FAMILIES, PROBES, family
+from pytest_llmcompat.passive import judge_throughout
+from pytest_llmcompat.probes import BY_FIXTURE, FAMILIES, PROBES, SUITES, family
 from pytest_llmcompat.reference import DEFECTS, serve
 from pytest_llmcompat.suite import bundled_contracts
 from pytest_llmcompat.target import Target
-from pytest_llmcompat.verdict import Outcome, Verdict, judge
+from pytest_llmcompat.verdict import Outcome, Verdict
 
 CONTRACTS = bundled_contracts()
 FAULTS = sorted(name for name, defect in DEFECTS.items() if not defect.legal)
@@ -23,16 +25,30 @@ VARIANTS = sorted(name for name, defect in DEFECTS.items() if defect.legal)
 QUICK, REAL = 0.0005, 0.025
 ABOUT_TIME = {"stream-buffered", "stream-held-open", "disconnect-blocks"}
 BROKEN = (Outcome.FAIL, Outcome.WARN)
+# What these contracts are about never comes from a healthy server that is not pressed; the variant makes it come.
+OCCASIONS = {
+    "legal-throttles": {
+        "error.429-status",
+        "ratelimit.429-code",
+        "ratelimit.retry-after",
+        "ratelimit.sdk-retries",
+    },
+    "legal-response-stream-fails": {"responses.stream.error-event"},
+    "legal-reasoning-spends-cap": {"responses.reasoning-item"},
+    "legal-overloaded": {"error.5xx-envelope"},
+    "legal-stream-breaks-off": {"chat.stream.mid-error-shape", "chat.stream.truncation-visible"},
+}
 
 
 def verdicts(
     defects: Iterable[str] = (), *, pause: float = QUICK, no_auth: bool = False, level: Level = Level.MAY
 ) -> list[Verdict]:
     """What every contract says of the reference with some defects switched on."""
-    keys = {"key": None} if no_auth else {}
+    keys: dict[str, Any] = {"key": None} if no_auth else {}
     with serve(defects, pause=pause, **keys) as reference:
         target = Target("reference", reference.base_url, reference.model, reference.key, no_auth=no_auth)
-        lab = Lab(target, LiveSource(target, timeout=30.0))
+        # Everything is sent, also what a user has to ask for by name.
+        lab = Lab(target, LiveSource(target, timeout=30.0), named=SUITES)
         lab.prefetch(PROBES, concurrency=8)
 
         def read(name: str) -> object:
@@ -43,7 +59,8 @@ def verdicts(
             return lab.exchange(BY_FIXTURE[name])
 
         try:
-            return [judge(contract, target.id, read, level) for contract in CONTRACTS]
+            exchanges = lab.obtained()
+            return [judge_throughout(contract, target, read, exchanges, level) for contract in CONTRACTS]
         finally:
             lab.close()
 
@@ -55,7 +72,25 @@ def described(found: Iterable[Verdict]) -> list[str]:
 
 def test_every_contract_passes_on_the_healthy_reference() -> None:
     """Nothing is unsupported, inconclusive or broken on the server that keeps every contract."""
-    assert described(v for v in verdicts(pause=REAL) if v.outcome is not Outcome.PASS) == []
+    awaiting = set().union(*OCCASIONS.values())
+    found = {v.contract.id: v for v in verdicts(pause=REAL)}
+    assert (
+        described(
+            v for v in found.values() if v.outcome is not Outcome.PASS and v.contract.id not in awaiting
+        )
+        == []
+    )
+    assert {found[id].outcome for id in awaiting} == {Outcome.INCONCLUSIVE}
+
+
+@pytest.mark.parametrize("variant", OCCASIONS)
+def test_contract_passes_when_its_occasion_comes_the_right_way(variant: str) -> None:
+    """A contract on throttling, failure or a broken-off stream passes where that is done right."""
+    found = verdicts([variant])
+    assert (
+        described(v for v in found if v.contract.id in OCCASIONS[variant] and v.outcome is not Outcome.PASS)
+        == []
+    )
 
 
 @pytest.mark.parametrize("contract", CONTRACTS, ids=lambda contract: contract.id)

@@ -38,7 +38,8 @@ class Store(Protocol):
 class Lab:
     """Exchanges of one target, each probe sent once (single flight across threads, and processes by a store).
 
-    store: shares exchanges with other processes. pace: when a live request may go out.
+    named: the suites that the user asked for by name. store: shares exchanges with other processes.
+    pace: when a live request may go out.
     on_exchange: called with each new exchange of this process, from the thread that obtained it.
 
     No two threads can wait for each other: whoever asks first for a probe runs it and its parents itself, so
@@ -50,12 +51,13 @@ class Lab:
         target: Target,
         source: Source,
         *,
+        named: tuple[str, ...] = (),
         store: Store | None = None,
         pace: Pace | None = None,
         on_exchange: Callable[[Exchange], None] | None = None,
     ) -> None:
         self.target = target
-        self._source, self._store = source, store
+        self._source, self._named, self._store = source, named, store
         self._pace = pace or Pace()
         self._on_exchange = on_exchange
         self._lock = threading.Lock()
@@ -81,13 +83,21 @@ class Lab:
     def prefetch(self, probe_ids: Iterable[str], concurrency: int) -> None:
         """Obtain many probes, independent ones at the same time: free ones first, disturbing ones last.
 
+        Those that belong together are sent at once at the end, whatever `concurrency` says.
+
         Errors stay with their probe and come out when it is asked for. An interrupt gives up what is under way.
         """
         chosen = sorted((PROBES[id] for id in dict.fromkeys(probe_ids)), key=_turn)
-        for last in (False, True):
-            pool = ThreadPoolExecutor(max_workers=max(1, concurrency), thread_name_prefix="llmcompat")
+        together = [probe for probe in chosen if probe.together]
+        alone = [probe for probe in chosen if not probe.together]
+        for stage, workers in (
+            ([probe for probe in alone if not probe.last], concurrency),
+            ([probe for probe in alone if probe.last], concurrency),
+            (together, len(together)),
+        ):
+            pool = ThreadPoolExecutor(max_workers=max(1, workers), thread_name_prefix="llmcompat")
             try:
-                wait([pool.submit(self.exchange, probe.id) for probe in chosen if probe.last is last])
+                wait([pool.submit(self.exchange, probe.id) for probe in stage])
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 self.close()
@@ -115,7 +125,7 @@ class Lab:
         return self._store.once(probe.id, lambda: self._send(probe))
 
     def _send(self, probe: Probe) -> Exchange:
-        context = Context(self.target, self._parents(probe))
+        context = Context(self.target, self._parents(probe), self._named)
         line = self._source.open(probe)
         exchange = obtain(probe, context, line, self._pace)
         line.close()
@@ -133,6 +143,7 @@ class Lab:
 
 def _turn(probe: Probe) -> int:
     """Free probes come first, for a dead endpoint then costs nothing; `chat-basic` opens the others."""
-    if probe.negative or probe.method == "GET":
+    builds_on_answers = any(PROBES[parent].method == "POST" for parent in probe.parents)
+    if (probe.negative or probe.method == "GET") and not builds_on_answers:
         return 0
     return 1 if probe.id == "chat-basic" else 2

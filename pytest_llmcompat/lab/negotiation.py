@@ -27,7 +27,8 @@ __all__ = [
 
 CARRIERS: Final = ("max_tokens", "max_completion_tokens", "temperature", "seed")
 HEADROOM: Final = 16
-_CAPS: Final = ("max_tokens", "max_completion_tokens")
+# The last is that of the Responses API.
+_CAPS: Final = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 _REJECTIONS: Final = frozenset({400, 422})
 
 

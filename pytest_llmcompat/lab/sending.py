@@ -44,6 +44,7 @@ def obtain(probe: Probe, context: Context, line: Line, pace: Pace) -> Exchange:
     pace: when a live request may go out. Raises MissingExchange under replay.
     """
     try:
+        _check_wanted(probe, context)
         _check_requirement(probe, context)
         path = probe.path(context) if callable(probe.path) else probe.path
         body = probe.body(context)
@@ -60,6 +61,17 @@ def obtain(probe: Probe, context: Context, line: Line, pace: Pace) -> Exchange:
         )
     url = path if path.startswith(("http://", "https://")) else context.target.endpoint + path
     return _Sending(probe, context, url, line, pace).run(body)
+
+
+def _check_wanted(probe: Probe, context: Context) -> None:
+    """Raise Unsendable when the endpoint shows nothing of a feature that nobody asked about by name."""
+    if probe.wanted is None or probe.suite in context.named or probe.wanted(context):
+        return
+    raise Unsendable(
+        f"{probe.id} was not sent: the endpoint shows nothing of {probe.suite}; --llm-suite={probe.suite} asks "
+        "all the same",
+        unsupported=True,
+    )
 
 
 def _check_requirement(probe: Probe, context: Context) -> None:
@@ -89,7 +101,7 @@ class _Sending:
     def __init__(self, probe: Probe, context: Context, url: str, line: Line, pace: Pace) -> None:
         self._probe, self._context, self._url = probe, context, url
         self._line, self._pace = line, pace
-        self._requests = 0
+        self._requests, self._retried = 0, list[Exchange]()
 
     def run(self, body: Any) -> Exchange:
         """The exchange that counts, with the number of requests that it took."""
@@ -104,7 +116,7 @@ class _Sending:
             factor = headroom_of(basic, ordinary) if self._probe.headroom else 1
             dialect = dialect_of(basic)
             exchange, refused = self._negotiate(speak(body, dialect, factor), dialect)
-        return replace(exchange, refused=refused, requests=self._requests)
+        return replace(exchange, refused=refused, requests=self._requests, retried=tuple(self._retried))
 
     def _with_headroom(self, body: Mapping[str, Any]) -> tuple[Exchange, dict[str, Refusal]]:
         """`chat-basic`, once more with more room when reasoning took it; as it was when that is refused."""
@@ -132,6 +144,7 @@ class _Sending:
         wait = _wait_before_retry(exchange, self._probe)
         if wait is None:
             return exchange
+        self._retried.append(exchange)
         if self._line.live and exchange.status != 429:
             self._pace.wait(wait)
         return self._exchange(request)
@@ -199,6 +212,8 @@ def _exchange(probe: Probe, target: Target, request: Request, answer: Answer, *,
 
 def _wait_before_retry(exchange: Exchange, probe: Probe) -> float | None:
     """Seconds to wait before the one retry; None when the answer stands, or asks for a longer wait than we bear."""
+    if probe.together:
+        return None
     passing = exchange.failure is not None or exchange.status == 429
     if not probe.negative:
         passing = passing or (exchange.status >= 500 and exchange.status != 501)

@@ -60,6 +60,7 @@ def encode(exchange: Exchange) -> dict[str, Any]:
         "unsent": exchange.unsent,
         "unsupported": exchange.unsupported,
         "requests": exchange.requests,
+        "retried": [encode(earlier) for earlier in exchange.retried],
         "live": exchange.live,
     }
 
@@ -74,6 +75,7 @@ def decode(value: dict[str, Any]) -> Exchange:
             "headers": _pairs(value["headers"]),
             "body": base64.b64decode(value["body"]),
             "arrivals": tuple((seconds, length) for seconds, length in value["arrivals"]),
+            "retried": tuple(decode(earlier) for earlier in value["retried"]),
             "refused": {name: Refusal(*refusal) for name, refusal in value["refused"].items()},
         }
     )

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from pytest_llmcompat.probe import Authorization, Body, Context, Probe, Unsendable
 
-__all__ = ["ECHO_TEXT", "NEEDLE", "PROBES", "UNKNOWN_MODEL", "WRONG_KEY", "chat"]
+__all__ = ["ECHO_TEXT", "NEEDLE", "NONCES", "PROBES", "UNKNOWN_MODEL", "WRONG_KEY", "chat"]
 
 UNKNOWN_MODEL: Final = "llmcompat-no-such-model"
 # 32 characters behind the prefix: OpenAI masks long keys in its 401 text but echoes very short ones.
@@ -17,6 +17,13 @@ WRONG_KEY: Final = "sk-llmcompat-q7Rk2mXv9TzB4cLw8NfJ5hDy3GsP6aEu"
 ECHO_TEXT: Final = "pong 🏓 日本 e\u0301"
 CODE_WORD: Final = "KESTREL-31"
 NEEDLE: Final = "TEAL-4821"
+# What each of the four requests that go out together has to answer; fixed, so that recordings replay.
+NONCES: Final[Mapping[str, str]] = {
+    "concurrent-1": "LARCH-7316-OTTER",
+    "concurrent-2": "BASIL-2094-HERON",
+    "concurrent-3": "CHALK-5847-LEMUR",
+    "concurrent-4": "DUSK-9163-PUFFIN",
+}
 
 SDK_HEADERS: Final[Mapping[str, str]] = {
     "x-stainless-lang": "python",
@@ -84,6 +91,13 @@ _TURNS: Final[list[dict[str, Any]]] = [
     {"role": "assistant", "content": "Noted."},
     user("Which code word? Answer with it only."),
 ]
+
+
+def _concurrent(id: str, **parameters: Any) -> Probe:
+    """One of the requests that go out together, each of which has to get its own answer."""
+    prompt = user(f"Reply only with this code: {NONCES[id]}")
+    body = chat([prompt], max_tokens=24, **parameters)
+    return Probe(id, "core", body=body, headroom=True, together=True)
 
 
 def _long_text() -> str:
@@ -229,4 +243,8 @@ PROBES: Final[tuple[Probe, ...]] = (
         headroom=True,
         last=True,
     ),
+    _concurrent("concurrent-1"),
+    _concurrent("concurrent-2", stream=True),
+    _concurrent("concurrent-3"),
+    _concurrent("concurrent-4", stream=True),
 )

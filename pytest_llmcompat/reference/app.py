@@ -13,11 +13,17 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from pytest_llmcompat.reference.auth import Answered
+from pytest_llmcompat.reference.auth import Answered, authorise
 from pytest_llmcompat.reference.chat import create_completion
+from pytest_llmcompat.reference.completions import create_text_completion
 from pytest_llmcompat.reference.defect import Defect, defect
+from pytest_llmcompat.reference.embeddings import create_embeddings
 from pytest_llmcompat.reference.errors import ApiError, crash
+from pytest_llmcompat.reference.lists import list_batches, list_files
+from pytest_llmcompat.reference.media import create_image, create_speech, create_transcription
 from pytest_llmcompat.reference.models import list_models, retrieve_model
+from pytest_llmcompat.reference.moderations import create_moderation
+from pytest_llmcompat.reference.responses import responses_routes
 from pytest_llmcompat.reference.state import State
 from pytest_llmcompat.reference.transport import HeaderMiddleware, answer_error, answer_json, state_of
 
@@ -40,12 +46,31 @@ SLASH_OTHER_HOST = defect(
     "trailing-slash-other-host", "/chat/completions/ redirects to another host.", row="D-T04"
 )
 SLASH_500 = defect("trailing-slash-500", "/chat/completions/ is answered 500.", row="D-T04")
+LEGAL_CHAT_ONLY = defect(
+    "legal-chat-only",
+    "No embeddings, text completions, moderations, lists or media.",
+    row="supplement",
+    legal=True,
+)
+
+DOUBLE_SLASH_500 = defect("double-slash-500", "//chat/completions is answered 500.", row="D-T03")
+PREFLIGHT_401 = defect("cors-needs-key", "A browser's preflight is asked for a key.", row="supplement")
+PREFLIGHT_BARE = defect(
+    "cors-without-headers",
+    "A browser's preflight is answered 200 without what it asks for.",
+    row="supplement",
+)
 
 PREFIX: Final = "/v1"
 _CHAT: Final = f"{PREFIX}/chat/completions"
 
 
 async def _empty(_: Request) -> Response:
+    return answer_json({})
+
+
+async def _guarded(request: Request) -> Response:
+    authorise(request)
     return answer_json({})
 
 
@@ -72,7 +97,29 @@ _FAULTY_ROUTES: Final[Mapping[Defect, Route]] = {
     SLASH_301: Route(f"{_CHAT}/", _moved, methods=["POST"]),
     SLASH_OTHER_HOST: Route(f"{_CHAT}/", _moved_away, methods=["POST"]),
     SLASH_500: Route(f"{_CHAT}/", _crash, methods=["POST"]),
+    DOUBLE_SLASH_500: Route(f"{PREFIX}//chat/completions", _crash, methods=["POST"]),
+    PREFLIGHT_401: Route(_CHAT, _guarded, methods=["OPTIONS"]),
+    PREFLIGHT_BARE: Route(_CHAT, _empty, methods=["OPTIONS"]),
 }
+
+
+def _beside_chat(prefix: str) -> list[Route]:
+    """The routes that many servers do without."""
+    return [
+        Route(f"{prefix}/embeddings", create_embeddings, methods=["POST"]),
+        Route(f"{prefix}/completions", create_text_completion, methods=["POST"]),
+        Route(f"{prefix}/moderations", create_moderation, methods=["POST"]),
+        Route(f"{prefix}/files", list_files, methods=["GET"]),
+        Route(f"{prefix}/batches", list_batches, methods=["GET"]),
+        Route(f"{prefix}/images/generations", create_image, methods=["POST"]),
+        Route(f"{prefix}/audio/speech", create_speech, methods=["POST"]),
+        Route(f"{prefix}/audio/transcriptions", create_transcription, methods=["POST"]),
+    ]
+
+
+_FOR_BROWSERS: Final = Middleware(
+    CORSMiddleware, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"]
+)
 
 
 def application(state: State) -> Starlette:
@@ -82,13 +129,15 @@ def application(state: State) -> Starlette:
         Route(f"{prefix}/models", list_models, methods=["GET"]),
         Route(f"{prefix}/models/{{id:path}}", retrieve_model, methods=["GET"]),
         Route(f"{prefix}/chat/completions", create_completion, methods=["POST"]),
+        *([] if LEGAL_CHAT_ONLY in state.defects else _beside_chat(prefix)),
+        *responses_routes(prefix, state.defects),
         *(route for fault, route in _FAULTY_ROUTES.items() if fault in state.defects),
     ]
     app = Starlette(
         routes=routes,
         middleware=[
             Middleware(HeaderMiddleware, state=state),
-            Middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"]),
+            *([] if {PREFLIGHT_401, PREFLIGHT_BARE} & state.defects else [_FOR_BROWSERS]),
         ],
         exception_handlers={
             ApiError: _refuse,

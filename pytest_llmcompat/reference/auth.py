@@ -23,6 +23,7 @@ BASIC_500 = defect("auth-basic-500", "Basic credentials are answered 500.", row=
 CODE_OTHER = defect("auth-code-other", "A wrong key gets the code «unauthorized».", row="D-A03")
 CODE_NULL = defect("auth-code-null", "A wrong key gets no code.", row="D-A03")
 KEY_ECHOED = defect("auth-key-echoed", "The 401 message holds the whole key that was sent.", row="D-A04")
+CHALLENGE_MISSING = defect("www-authenticate-missing", "A 401 has no WWW-Authenticate.", row="D-A03")
 LEGAL_KEYLESS = defect("legal-keyless", "The server needs no key.", row="G-10", legal=True)
 LEGAL_SHORT_ECHOED = defect(
     "legal-short-key-masked",
@@ -62,18 +63,22 @@ def _refuse_missing(defects: Defects) -> None:
         return
     if NONE_500 in defects:
         raise Answered(PlainTextResponse("Internal Server Error", 500))
-    raise _missing(403 if NONE_403 in defects else 401)
+    raise _missing(403 if NONE_403 in defects else 401, defects)
 
 
 def _refuse_scheme(defects: Defects) -> None:
     if BASIC_ACCEPTED in defects:
         return
-    raise crash() if BASIC_500 in defects else _missing(401)
+    raise crash() if BASIC_500 in defects else _missing(401, defects)
 
 
-def _missing(status: int) -> ApiError:
+def _missing(status: int, defects: Defects) -> ApiError:
     message = "You didn't provide an API key. Send it in the Authorization header, as Bearer YOUR_KEY."
-    return ApiError(status, message, headers={"www-authenticate": "Bearer"})
+    return ApiError(status, message, headers=_challenge(defects))
+
+
+def _challenge(defects: Defects) -> dict[str, str]:
+    return {} if CHALLENGE_MISSING in defects else {"www-authenticate": "Bearer"}
 
 
 def _refuse_wrong(key: str, defects: Defects) -> None:
@@ -86,7 +91,7 @@ def _refuse_wrong(key: str, defects: Defects) -> None:
         code = None
     message = f"Incorrect API key provided: {key if KEY_ECHOED in defects else _masked(key, defects)}."
     status = 403 if WRONG_403 in defects else 401
-    raise ApiError(status, message, code=code, headers={"www-authenticate": "Bearer"})
+    raise ApiError(status, message, code=code, headers=_challenge(defects))
 
 
 def _masked(key: str, defects: Defects) -> str:

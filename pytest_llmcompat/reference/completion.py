@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from pytest_llmcompat.reference.defect import Faults, defect, spoil
 from pytest_llmcompat.reference.finish import finish_reason
+from pytest_llmcompat.reference.functions import as_function_call
 from pytest_llmcompat.reference.generation import Generation
 from pytest_llmcompat.reference.logprobs import logprobs
 from pytest_llmcompat.reference.request import ChatRequest
@@ -133,6 +134,8 @@ def _message(generation: Generation, request: ChatRequest) -> dict[str, Any]:
     }
     if calls:
         message["tool_calls"] = [whole_call(call, defects) for call in calls]
+        if request.legacy:
+            as_function_call(message, defects)
     if generation.reasoning:
         message["reasoning_content"] = "".join(generation.reasoning)
     if IN_REASONING in defects and request.format.kind == "json_schema":

@@ -11,6 +11,7 @@ from pytest_llmcompat.reference.defect import Defect, defect
 from pytest_llmcompat.reference.finish import finish_reason
 from pytest_llmcompat.reference.generation import Generation
 from pytest_llmcompat.reference.logprobs import logprobs
+from pytest_llmcompat.reference.reasoning import LATE, late
 from pytest_llmcompat.reference.request import ChatRequest
 from pytest_llmcompat.reference.toolcalls import call_fragments
 from pytest_llmcompat.reference.transport import LEGAL_BARE
@@ -221,6 +222,7 @@ _FAULTS: Final[Mapping[Defect, _Change]] = {
     N_ONE_FINISH: _one_finish,
     ONE_CHUNK: _one_chunk,
     CALLS_EMPTY: _texts(lambda delta: delta.update(tool_calls=[])),
+    LATE: late,
     LEGAL_NULLS: _nulls,
     LEGAL_FINISH_ABSENT: _finish_absent,
     LEGAL_ROLE_WITH_TEXT: _role_with_text,

@@ -26,8 +26,13 @@ ARRAY = defect("error-array", "Errors are arrays of one envelope.", row="D-E01")
 FASTAPI_DETAIL = defect("error-fastapi-detail", "Errors are FastAPI's {'detail': …}.", row="D-E01")
 STRING = defect("error-string", "error is a string, but for refused keys.", row="D-E01")
 UNAUTHORISED_STRING = defect("auth-error-string", "The 401 body is {'error': 'Unauthorized'}.", row="D-A03")
+INTERNAL = defect("error-with-traceback", "Error messages hold a stack trace.", row="supplement")
 VALIDATION_422 = defect("validation-422", "Invalid requests are refused with 422.", row="D-E09")
 
+_TRACEBACK: Final = (
+    "Traceback (most recent call last):\n"
+    '  File "/app/server/routes.py", line 212, in create\n    check(body)\n'
+)
 _INVALID_REQUEST: Final = "invalid_request_error"
 
 
@@ -86,6 +91,7 @@ def checked(
 
 
 _ERROR_FAULTS: Final[Faults] = {
+    INTERNAL: lambda error: error.update(message=f"{_TRACEBACK}ValueError: {error['message']}"),
     MESSAGE_OBJECT: lambda error: error.update(message={"detail": [error["message"]]}),
     MESSAGE_MISSING: lambda error: error.pop("message"),
     TYPE_MISSING: lambda error: error.pop("type"),

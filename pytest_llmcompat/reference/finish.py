@@ -27,6 +27,9 @@ NAMED_OTHER = defect("tool-named-finish-null", "A named tool_choice ends with fu
 STREAM_EOS = defect("stream-finish-eos", "A streamed natural end is called eos_token.", row="D-C10")
 STREAM_CAP_STOP = defect("stream-cap-finish-stop", "A streamed capped answer ends with stop.", row="D-C11")
 STREAM_TOOL_STOP = defect("stream-tool-finish-stop", "A streamed tool call ends with stop.", row="D-F03")
+STREAM_CUT_CALL = defect(
+    "stream-cut-call-finish-tool-calls", "A streamed call cut by the cap ends with tool_calls.", row="D-C11"
+)
 LEGAL_NAMED_TOOL_CALLS = defect(
     "legal-named-tool-calls", "A named tool_choice ends with tool_calls.", row="G-03", legal=True
 )
@@ -63,6 +66,11 @@ _PLAIN_FAULTS: Final[tuple[_Rule, ...]] = (
 _STREAM_FAULTS: Final[tuple[_Rule, ...]] = (
     (STREAM_EOS, lambda ending, request: _in_prose(ending, request), "eos_token"),
     (STREAM_CAP_STOP, lambda ending, _: ending == Ending.CAPPED, "stop"),
+    (
+        STREAM_CUT_CALL,
+        lambda ending, request: ending == Ending.CAPPED and request.choice == "required",
+        "tool_calls",
+    ),
     (STREAM_TOOL_STOP, lambda ending, _: ending == Ending.CALLING, "stop"),
     (LEGAL_NAMED_TOOL_CALLS, lambda ending, _: ending == Ending.CALLING, "tool_calls"),
 )
@@ -85,6 +93,8 @@ def finish_reason(ending: Ending, request: ChatRequest) -> Any:
 
     Source: the table of OpenAI's behaviour in vllm-project/vllm#25054.
     """
+    if ending == Ending.CALLING and request.legacy:
+        return "stop" if request.named else "function_call"
     for fault, applies, reason in _STREAM_FAULTS if request.stream else _PLAIN_FAULTS:
         if fault in request.defects and applies(ending, request):
             return reason

@@ -32,6 +32,9 @@ HELD_OPEN = defect("stream-held-open", "Streams stay open for 2.6 s after [DONE]
 INVALID_UTF8 = defect("stream-invalid-utf8", "Streams hold emoji cut to invalid UTF-8.", row="D-S14")
 BUFFERED = defect("stream-buffered", "Streams are held back and sent at the end.", row="D-S21")
 BLOCKS = defect("disconnect-blocks", "After a client left a stream, all is 503 for 6 s.", row="D-S23")
+CACHEABLE = defect(
+    "stream-headers-missing", "Streams do not say that they may not be buffered or cached.", row="D-S21"
+)
 LEGAL_CRLF = defect("legal-crlf", "CRLF, no space after «data:», event lines.", row="G-01", legal=True)
 LEGAL_COMMENTS = defect("legal-comments", "Comments between the events.", row="G-02", legal=True)
 LEGAL_BURST = defect("legal-burst", "The whole stream in one write.", row="G-14", legal=True)
@@ -53,12 +56,22 @@ def event(document: Any) -> bytes:
 
 
 def answer_stream(
-    chunks: Sequence[dict[str, Any]], state: State, headers: dict[str, str]
+    chunks: Sequence[dict[str, Any]],
+    state: State,
+    headers: dict[str, str],
+    change: Callable[[list[bytes]], list[bytes]] | None = None,
 ) -> StreamingResponse:
-    """The response that sends the chunks one by one, with the state's pause between them."""
+    """The response that sends the chunks one by one, with the state's pause between them.
+
+    change: what becomes of the frames before they are sent.
+    """
+    frames = _frames(chunks, state)
+    own = {} if CACHEABLE in state.defects else _HEADERS
     media_type = "application/json" if AS_JSON_TYPE in state.defects else "text/event-stream; charset=utf-8"
     return StreamingResponse(
-        _paced(_frames(chunks, state), state), headers={**headers, **_HEADERS}, media_type=media_type
+        _paced(frames if change is None else change(frames), state),
+        headers={**headers, **own},
+        media_type=media_type,
     )
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from pytest_llmcompat.reference.calling import plan
 from pytest_llmcompat.reference.defect import defect
 from pytest_llmcompat.reference.finish import Ending
 from pytest_llmcompat.reference.language import reply
+from pytest_llmcompat.reference.reasoning import placed, thought
 from pytest_llmcompat.reference.request import ChatRequest
 from pytest_llmcompat.reference.response_format import compose
 from pytest_llmcompat.reference.state import Identifiers
@@ -35,15 +36,8 @@ STREAM_EMPTY = defect("stream-empty-answer", "Streamed answers are empty.", row=
 CALL_AS_TEXT = defect("tool-call-as-text", "A plain tool call is left as text in the content.", row="D-F07")
 ID_EMPTY = defect("tool-id-empty", "Plain tool calls have an empty id.", row="D-F05")
 ID_REPEATED = defect("tool-id-repeated", "All tool calls have the same id.", row="D-F05")
-LEGAL_REASONING = defect(
-    "legal-reasoning-spends-cap",
-    "A reasoning model: below a cap of about 400 tokens it gets to no answer.",
-    row="G-15",
-    legal=True,
-)
 
 _THOUGHT: Final = "<think>What is wanted here?</think>"
-_REASONING: Final = tokenize("I look at the question from one more side, and weigh what I know of it. " * 20)
 _ASTRAL: Final = dict.fromkeys(range(0x1F000, 0x20000), "\ufffd")
 
 
@@ -93,13 +87,12 @@ def _cap(request: ChatRequest) -> int | None:
 
 
 def _choice(request: ChatRequest, identifiers: Identifiers, index: int, cap: int) -> Generation:
-    if LEGAL_REASONING not in request.defects:
+    thoughts = thought(request, cap)
+    if not thoughts:
         return _answering(request, identifiers, index, cap)
-    thought = _REASONING[:cap]
-    if len(thought) == cap:
-        return Generation(index, (), (), Ending.CAPPED, cap, thought)
-    answer = _answering(request, identifiers, index, cap - len(thought))
-    return replace(answer, spent=answer.spent + len(thought), reasoning=thought)
+    if len(thoughts) == cap:
+        return Generation(index, (), (), Ending.CAPPED, cap, thoughts)
+    return placed(_answering(request, identifiers, index, cap - len(thoughts)), thoughts, request.defects)
 
 
 def _answering(request: ChatRequest, identifiers: Identifiers, index: int, cap: int) -> Generation:

@@ -47,12 +47,14 @@ _SEPARATORS: Final = {
     "dash": "-",
     "semicolon": "; ",
 }
+_COLOUR: Final = re.compile(r"\bcolou?rs?\b", re.IGNORECASE)
 _MOST_NUMBERS: Final = 2000
 _FACT: Final = re.compile(r"^(.*\S)\s+(?:is|are)\s+(\S.*?)[.!]?$", re.IGNORECASE)
 _CODE: Final = re.compile(r"\b[A-Za-z0-9]+(?:-[A-Za-z0-9]+)+\b")
 _SAY: Final = re.compile(
     r"^\s*(?:please\s+)?say\s+(?:only\s+|just\s+|exactly\s+)?(.+?)[.!]?\s*$", re.IGNORECASE
 )
+_CAPITALS: Final = re.compile(r"\bin (?:capitals|capital letters|upper ?case)\b", re.IGNORECASE)
 _VAGUE: Final = frozenset({"something", "anything", "more", "something else"})
 _GREETING: Final = re.compile(r"^\W*(?:hi|hello|hey|good (?:morning|day|evening))\b", re.IGNORECASE)
 
@@ -87,11 +89,9 @@ def reply(messages: Sequence[Message], index: int, defects: Defects) -> str:
     if LEGAL_WRONG_ANSWERS in defects:
         return _STUBBORN
     conversation = _Conversation(messages)
-    for rule in _RULES:
-        answer = rule(conversation)
-        if answer is not None:
-            return answer
-    return _SENTENCES[index % len(_SENTENCES)]
+    found = (answer for rule in _RULES if (answer := rule(conversation)) is not None)
+    answer = next(found, _SENTENCES[index % len(_SENTENCES)])
+    return answer.upper() if _CAPITALS.search(conversation.instructions) else answer
 
 
 def _from_results(conversation: _Conversation) -> str | None:
@@ -135,6 +135,11 @@ def _counted(conversation: _Conversation) -> str | None:
     return separator.join(map(str, numbers))
 
 
+def _seen(conversation: _Conversation) -> str | None:
+    images = next((m.images for m in reversed(conversation.messages) if m.role == "user"), ())
+    return images[-1].capitalize() if images and _COLOUR.search(conversation.last) else None
+
+
 def _recalled(conversation: _Conversation) -> str | None:
     """The value of the fact («X is Y») that shares most words with the question, if one shares any."""
     question = next((s for s in _sentences(conversation.last) if s.endswith("?")), None)
@@ -166,6 +171,7 @@ def _greeted(conversation: _Conversation) -> str | None:
 _RULES: Final[tuple[Callable[[_Conversation], str | None], ...]] = (
     _from_results,
     _only_with,
+    _seen,
     _repeated,
     _counted,
     _recalled,

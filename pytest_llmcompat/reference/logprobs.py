@@ -9,7 +9,7 @@ from typing import Any
 from pytest_llmcompat.reference.defect import Defects, defect
 from pytest_llmcompat.reference.request import ChatRequest
 
-__all__ = ["logprobs"]
+__all__ = ["legacy_logprobs", "logprobs"]
 
 LEGACY = defect("logprobs-legacy", "Plain logprobs have the shape of legacy completions.", row="D-C13")
 UNASKED = defect("logprobs-unasked", "Plain answers always have logprobs.", row="D-C13")
@@ -27,7 +27,7 @@ def logprobs(tokens: Sequence[str], request: ChatRequest) -> dict[str, Any] | No
     if request.stream and STREAM_NEVER in defects:
         return {"content": [], "refusal": None}
     if not request.stream and LEGACY in defects:
-        return _legacy(tokens)
+        return legacy_logprobs(tokens)
     if OTHER_TEXT in defects:
         tokens = [f"▁{token.strip()}" for token in tokens]
     top = request.top + 2 if TOO_MANY_TOP in defects and request.top else request.top
@@ -47,7 +47,8 @@ def _candidate(token: str, likelihood: float) -> dict[str, Any]:
     return {"token": token, "logprob": round(likelihood, 6), "bytes": list(token.encode())}
 
 
-def _legacy(tokens: Sequence[str]) -> dict[str, Any]:
+def legacy_logprobs(tokens: Sequence[str]) -> dict[str, Any]:
+    """The `logprobs` object of legacy completions, with one candidate for each token."""
     offsets = [len("".join(tokens[:position])) for position in range(len(tokens))]
     return {
         "tokens": list(tokens),

@@ -12,7 +12,8 @@ from pytest_llmcompat.reference.checks import (
     wrong_type,
 )
 from pytest_llmcompat.reference.defect import Defects, defect
-from pytest_llmcompat.reference.errors import checked, invalid
+from pytest_llmcompat.reference.errors import checked, crash, invalid
+from pytest_llmcompat.reference.images import check_image
 
 __all__ = ["check_messages"]
 
@@ -30,11 +31,14 @@ OMITTED_REFUSED = defect(
     "content-omitted-refused", "Tool calls without a content key are refused.", row="supplement"
 )
 ID_MISMATCH_500 = defect("tool-id-mismatch-500", "An unknown tool_call_id is answered 500.", row="D-E08")
+ID_FORMAT = defect("tool-id-format", "Ids of tool calls above 32 characters are refused.", row="D-F14")
+AUDIO_500 = defect("audio-500", "Audio is answered 500.", row="D-V01")
 ID_MISMATCH_200 = defect("tool-id-mismatch-200", "An unknown tool_call_id is answered.", row="D-E08")
 
 _ROLES: Final = ("system", "developer", "user", "assistant", "tool")
 _ROLE_REFUSALS: Final = {SYSTEM_REFUSED: "system", DEVELOPER_REFUSED: "developer"}
 _PARTS: Final = ("text", "refusal")
+_LONGEST_ID: Final = 32
 
 
 def check_messages(messages: Any, defects: Defects) -> None:
@@ -60,21 +64,21 @@ def _check_message(name: str, message: Any, defects: Defects) -> None:
         refused = [role for fault, role in _ROLE_REFUSALS.items() if fault in defects]
         check_choice(f"{name}.role", message["role"], [role for role in _ROLES if role not in refused])
     if message["role"] == "assistant":
-        _check_calls(f"{name}.tool_calls", message.get("tool_calls"))
+        _check_calls(f"{name}.tool_calls", message.get("tool_calls"), defects)
     if message["role"] == "tool":
         check_string(f"{name}.tool_call_id", message.get("tool_call_id"))
-    _check_content(f"{name}.content", message)
+    _check_content(f"{name}.content", message, defects)
     _refuse_content(f"{name}.content", message, defects)
 
 
-def _check_content(name: str, message: dict[str, Any]) -> None:
+def _check_content(name: str, message: dict[str, Any], defects: Defects) -> None:
     content = message.get("content")
     if content is None:
         if message["role"] != "assistant" or not (message.get("tool_calls") or message.get("refusal")):
             raise wrong_type(name, content, "a string")
     elif isinstance(content, list):
         for position, part in enumerate(content):
-            _check_part(f"{name}[{position}]", part)
+            _check_part(f"{name}[{position}]", part, defects)
     elif not isinstance(content, str):
         raise wrong_type(name, content, "a string or an array of content parts")
 
@@ -92,16 +96,21 @@ def _refuse_content(name: str, message: dict[str, Any], defects: Defects) -> Non
             raise wrong_type(name, message.get("content"), "a string of text")
 
 
-def _check_part(name: str, part: Any) -> None:
+def _check_part(name: str, part: Any, defects: Defects) -> None:
     check_object(name, part)
     kind = part.get("type")
-    if kind in ("image_url", "input_audio", "file"):
+    if kind == "image_url":
+        check_image(name, part, defects)
+        return
+    if kind == "input_audio" and AUDIO_500 in defects:
+        raise crash()
+    if kind in ("input_audio", "file"):
         raise invalid(f"Invalid content type. {kind} is only supported by certain models.", f"{name}.type")
     check_choice(f"{name}.type", kind, _PARTS)
     check_string(f"{name}.{kind}", part.get(kind))
 
 
-def _check_calls(name: str, calls: Any) -> None:
+def _check_calls(name: str, calls: Any, defects: Defects) -> None:
     if calls is None:
         return
     check_array(name, calls, least=1)
@@ -109,6 +118,8 @@ def _check_calls(name: str, calls: Any) -> None:
         at = f"{name}[{position}]"
         check_object(at, call)
         check_string(f"{at}.id", call.get("id"))
+        if ID_FORMAT in defects and len(call["id"]) > _LONGEST_ID:
+            raise invalid(f"Tool call id must have at most {_LONGEST_ID} characters.", f"{at}.id")
         check_choice(f"{at}.type", call.get("type"), ("function",))
         check_object(f"{at}.function", call.get("function"))
         for key in ("name", "arguments"):

@@ -13,7 +13,21 @@ from pytest_llmcompat.reference.errors import ApiError, crash
 from pytest_llmcompat.reference.state import State
 from pytest_llmcompat.reference.transport import answer_json, state_of
 
-__all__ = ["DEFAULT_MODEL", "MODELS", "SLASHED_MODEL", "list_models", "name_in_answers", "retrieve_model"]
+__all__ = [
+    "CHAT_MODELS",
+    "CONTEXT",
+    "DEFAULT_MODEL",
+    "EMBEDDING_MODEL",
+    "IMAGE_MODEL",
+    "MODELS",
+    "SLASHED_MODEL",
+    "SPEECH_MODEL",
+    "TRANSCRIPTION_MODEL",
+    "list_models",
+    "name_in_answers",
+    "retrieve_model",
+    "unknown_model",
+]
 
 BARE_ARRAY = defect("models-bare-array", "/models is a bare array.", row="D-M02")
 KEY_MODELS = defect("models-key-models", "/models is {'models': […]}.", row="D-M02")
@@ -34,14 +48,23 @@ UNKNOWN_500 = defect("retrieve-unknown-500", "/models/{id} is 500 for an unknown
 OTHER_LISTED = defect("model-other-listed", "Answers name another listed model.", row="D-M07")
 UNRELATED = defect("model-unrelated", "Answers name a model that is not listed.", row="D-M07")
 CHANGES = defect("model-changes", "Answers name one dated model, then another.", row="D-M07")
+HAS_MORE = defect("models-has-more", "/models says has_more, but has no further page.", row="supplement")
+WITHOUT_KEY = defect("models-without-key", "/models needs no key.", row="D-A01")
 LEGAL_DATED = defect("legal-dated-model", "Answers name the model with a date.", row="G-06", legal=True)
 LEGAL_PREFIXED = defect(
     "legal-prefixed-model", "Answers name the model with its provider.", row="G-06", legal=True
 )
 
+# How many tokens the models read and write.
+CONTEXT: Final = 8192
 DEFAULT_MODEL: Final = "reference-small"
 SLASHED_MODEL: Final = "reference-lab/reference-large"
-MODELS: Final = (DEFAULT_MODEL, SLASHED_MODEL)
+EMBEDDING_MODEL: Final = "reference-embed"
+CHAT_MODELS: Final = (DEFAULT_MODEL, SLASHED_MODEL)
+IMAGE_MODEL: Final = "reference-image"
+SPEECH_MODEL: Final = "reference-tts"
+TRANSCRIPTION_MODEL: Final = "reference-whisper"
+MODELS: Final = (*CHAT_MODELS, EMBEDDING_MODEL, IMAGE_MODEL, SPEECH_MODEL, TRANSCRIPTION_MODEL)
 
 _ENTRY_FAULTS: Final[Faults] = {
     ENTRY_BARE: lambda entry: (entry.pop("object"), entry.pop("owned_by")),
@@ -54,12 +77,14 @@ _LIST_FAULTS: Final[Faults] = {
     DUPLICATE_ID: lambda listing: listing["data"].append(dict(listing["data"][0])),
     ID_NUMBER: lambda listing: listing["data"].append({**listing["data"][0], "id": 7}),
     WITHOUT_SERVED: lambda listing: listing["data"].pop(0),
+    HAS_MORE: lambda listing: listing.update(has_more=True),
 }
 
 
 async def list_models(request: Request) -> Response:
     """GET /models."""
-    authorise(request)
+    if WITHOUT_KEY not in state_of(request).defects:
+        authorise(request)
     return answer_json(_listing(state_of(request)))
 
 
@@ -85,7 +110,15 @@ def _listing(state: State) -> Any:
 
 def _entry(id: str, state: State) -> dict[str, Any]:
     entry = {"id": id, "object": "model", "created": state.started, "owned_by": "reference"}
+    if id in CHAT_MODELS:
+        entry["context_window"] = CONTEXT
     return spoil(entry, _ENTRY_FAULTS, state.defects)
+
+
+def unknown_model(model: str, code: str | None = "model_not_found") -> ApiError:
+    """The refusal of a model that is not served, or not by this route: 404."""
+    message = f"The model `{model}` does not exist or you do not have access to it."
+    return ApiError(404, message, code=code)
 
 
 def name_in_answers(model: str, answers: int, defects: Defects) -> str:

@@ -16,6 +16,9 @@ __all__ = ["RateLimit", "duration"]
 NEGATIVE = defect("ratelimit-negative", "The remaining limits are -1.", row="D-R02")
 FLOAT = defect("ratelimit-float", "The remaining limits are decimals.", row="D-R02")
 RESET_EPOCH = defect("ratelimit-reset-epoch", "The resets are Unix times.", row="D-R02")
+REMAINING_MISSING = defect(
+    "ratelimit-remaining-missing", "Limits and resets are sent, but not what remains.", row="D-R02"
+)
 ABOVE_LIMIT = defect("ratelimit-above-limit", "More remains than the limit.", row="D-R02")
 
 # OpenAI's limits for the largest customers (tier 5): no test run reaches them by accident.
@@ -64,7 +67,8 @@ class RateLimit:
         headers = {}
         for kind, window in (("requests", self.requests), ("tokens", self.tokens)):
             headers[f"x-ratelimit-limit-{kind}"] = str(window.limit)
-            headers[f"x-ratelimit-remaining-{kind}"] = _remaining(window, defects)
+            if REMAINING_MISSING not in defects:
+                headers[f"x-ratelimit-remaining-{kind}"] = _remaining(window, defects)
             headers[f"x-ratelimit-reset-{kind}"] = (
                 str(int(time.time() + window.ends - now))
                 if RESET_EPOCH in defects

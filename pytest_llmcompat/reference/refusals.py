@@ -8,7 +8,7 @@ from typing import Any, Final
 from pytest_llmcompat.reference.defect import Defect, Defects, defect
 from pytest_llmcompat.reference.errors import crash, invalid
 
-__all__ = ["refuse_parameters"]
+__all__ = ["LEGAL_DIALECTS", "refuse_parameters"]
 
 SEED = defect("seed-refused", "seed is refused.", row="D-C17")
 STOP_LIST = defect("stop-list-refused", "stop as a list is refused.", row="D-C16")
@@ -25,6 +25,8 @@ LEGAL_REASONING_DIALECT = defect(
     row="G-18",
     legal=True,
 )
+
+LEGAL_DIALECTS: Final = frozenset({LEGAL_UNSUPPORTED, LEGAL_REASONING_DIALECT})
 
 _UNSUPPORTED: Final = "Unsupported parameter: '{name}' is not supported with this model."
 
@@ -60,6 +62,8 @@ _REFUSALS: Final[tuple[tuple[Defect, str, Callable[[Any], bool], str], ...]] = (
     (LEGAL_UNSUPPORTED, "n", _several, _UNSUPPORTED),
     (LEGAL_UNSUPPORTED, "logprobs", _given, _UNSUPPORTED),
     (LEGAL_UNSUPPORTED, "stream_options", _given, _UNSUPPORTED),
+    (LEGAL_UNSUPPORTED, "reasoning_effort", _given, _UNSUPPORTED),
+    (LEGAL_UNSUPPORTED, "functions", _given, _UNSUPPORTED),
     (
         LEGAL_REASONING_DIALECT,
         "max_tokens",

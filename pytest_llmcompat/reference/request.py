@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from pytest_llmcompat.reference.defect import Defects, defect
+from pytest_llmcompat.reference.images import DROPPED, colour_of
 from pytest_llmcompat.reference.tokens import tokenize
 
 __all__ = ["ChatRequest", "Format", "Message", "Tool", "read_chat"]
@@ -25,12 +26,16 @@ _TRUNCATED_TO: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One turn. text: of all its text parts. calls: tool calls as sent. call_id: what a tool answers."""
+    """One turn.
+
+    text: of all its text parts. calls: tool calls as sent. call_id: what a tool answers. images: their colours.
+    """
 
     role: str
     text: str
     calls: tuple[dict[str, Any], ...] = ()
     call_id: str | None = None
+    images: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,7 @@ class ChatRequest:
 
     choice: `auto`, `none`, `required`, or `named` with the function's name in `named`.
     max_tokens, max_completion_tokens: caps for each choice; None for no cap. top: how many `top_logprobs`.
+    effort: of reasoning; None when nothing was said of it. legacy: tools came as `functions`.
     """
 
     defects: Defects
@@ -76,6 +82,8 @@ class ChatRequest:
     top: int
     stream: bool
     include_usage: bool
+    effort: str | None = None
+    legacy: bool = False
 
     @property
     def prompt(self) -> str:
@@ -105,6 +113,8 @@ def read_chat(body: Mapping[str, Any], defects: Defects) -> ChatRequest:
         top=body.get("top_logprobs") or 0,
         stream=bool(body.get("stream")),
         include_usage=bool((body.get("stream_options") or {}).get("include_usage")),
+        effort=body.get("reasoning_effort"),
+        legacy=bool(body.get("functions")),
     )
 
 
@@ -121,7 +131,13 @@ def _message(sent: Mapping[str, Any], defects: Defects) -> Message:
     text = _text(sent.get("content"), defects)
     if LONG_TRUNCATED in defects:
         text = "".join(tokenize(text)[:_TRUNCATED_TO])
-    return Message(sent["role"], text, tuple(sent.get("tool_calls") or ()), sent.get("tool_call_id"))
+    images = () if DROPPED in defects else _images(sent.get("content"))
+    return Message(sent["role"], text, tuple(sent.get("tool_calls") or ()), sent.get("tool_call_id"), images)
+
+
+def _images(content: Any) -> tuple[str, ...]:
+    parts = content if isinstance(content, list) else []
+    return tuple(colour_of(part["image_url"]["url"]) for part in parts if part["type"] == "image_url")
 
 
 def _text(content: Any, defects: Defects) -> str:

@@ -20,6 +20,9 @@ CHOICES_MISSING = defect("chunk-choices-missing", "The usage chunk has no choice
 ID_CHANGES = defect("chunk-id-changes", "Each chunk has a new id.", row="D-S10")
 CREATED_CHANGES = defect("chunk-created-changes", "created grows from chunk to chunk.", row="D-S10")
 MODEL_CHANGES = defect("chunk-model-changes", "model alternates from chunk to chunk.", row="D-S10")
+FINGERPRINT_CHANGES = defect(
+    "chunk-fingerprint-changes", "system_fingerprint changes from chunk to chunk.", row="D-S10"
+)
 USAGE_IGNORED = defect("include-usage-ignored", "include_usage is ignored.", row="D-S17")
 USAGE_WITH_CHOICE = defect("usage-chunk-with-choice", "The usage chunk has a choice.", row="D-S17")
 USAGE_ON_FINISH = defect("usage-on-finish-chunk", "The finishing chunk has the usage.", row="D-S17")
@@ -112,6 +115,8 @@ def _numbered(chunk: dict[str, Any], number: int, answer: Answer) -> dict[str, A
         chunk["id"] = f"{answer.id}-{number}"
     if CREATED_CHANGES in defects:
         chunk["created"] = answer.created + number
+    if FINGERPRINT_CHANGES in defects:
+        chunk["system_fingerprint"] = f"{FINGERPRINT}{number}"
     if MODEL_CHANGES in defects and number % 2:
         chunk["model"] = f"{answer.model}-2026-01-01"
     return chunk

@@ -30,6 +30,8 @@ WITHOUT_TOOLS_200 = defect(
     "required-without-tools-200", "tool_choice required without tools is ignored.", row="supplement"
 )
 
+EMPTY_500 = defect("tools-empty-500", "An empty list of tools is answered 500.", row="supplement")
+
 _CHOICES: Final = ("none", "auto", "required")
 
 
@@ -37,7 +39,8 @@ def check_tools(body: dict[str, Any], defects: Defects) -> None:
     """Raises ApiError 400 for tools, or a choice among them, that make no sense."""
     tools, choice = body.get("tools"), body.get("tool_choice")
     if tools is not None:
-        check_array("tools", tools, least=1)
+        with checked(defects, crashing=EMPTY_500):
+            check_array("tools", tools, least=1)
         for position, tool in enumerate(tools):
             _check_tool(f"tools[{position}]", tool)
     if choice is not None:

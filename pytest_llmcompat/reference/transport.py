@@ -58,6 +58,8 @@ LEGAL_BARE = defect(
 ERROR_HTML = defect("error-html", "Errors, but for unknown routes, are HTML pages.", row="D-E02")
 ERROR_TEXT_PLAIN = defect("error-as-text-plain", "Errors are sent as text/plain.", row="D-E02")
 ERROR_EMPTY = defect("error-empty", "Errors have empty bodies.", row="D-E02")
+SHOULD_RETRY = defect("permanent-should-retry", "Refusals say x-should-retry: true.", row="supplement")
+CLOSED = defect("connection-closed", "The connection is closed after each answer.", row="supplement")
 MALFORMED_500 = defect("malformed-json-500", "A malformed body is answered 500.", row="D-E06")
 
 _JSON: Final = "application/json"
@@ -105,7 +107,10 @@ def answer_error(error: ApiError, defects: Defects, *, routed: bool = True) -> R
         media_type = "text/plain"
     if ERROR_EMPTY in defects:
         body = b""
-    return Response(body, status(error, defects), error.headers, media_type=media_type)
+    headers = {**error.headers}
+    if SHOULD_RETRY in defects and error.status < 500 and error.status != 429:
+        headers["x-should-retry"] = "true"
+    return Response(body, status(error, defects), headers, media_type=media_type)
 
 
 async def read_body(request: Request) -> Any:
@@ -141,6 +146,8 @@ class HeaderMiddleware:
                 headers["openai-processing-ms"] = str(round((time.perf_counter() - started) * 1000))
                 headers["openai-version"] = "2020-10-01"
                 headers["openai-organization"] = "reference"
+                if CLOSED in self._state.defects:
+                    headers["connection"] = "close"
             await send(message)
 
         app = self._app

@@ -6,10 +6,13 @@ import json
 from collections.abc import Sequence
 from typing import Any, Final
 
-from pytest_llmcompat.reference.defect import Faults, defect, spoil
-from pytest_llmcompat.reference.errors import invalid
+from pytest_llmcompat.reference.defect import Defects, Faults, defect, spoil
+from pytest_llmcompat.reference.errors import crash, invalid
 from pytest_llmcompat.reference.finish import Ending
 from pytest_llmcompat.reference.generation import Generation
+from pytest_llmcompat.reference.images import NOT_COUNTED, TOKENS
+from pytest_llmcompat.reference.models import CONTEXT
+from pytest_llmcompat.reference.reasoning import TOKENS_MISSING
 from pytest_llmcompat.reference.request import ChatRequest
 from pytest_llmcompat.reference.state import State
 from pytest_llmcompat.reference.tokens import count
@@ -36,11 +39,14 @@ COMPLETION_INFLATED = defect(
 )
 TOOLS_NOT_COUNTED = defect("tools-not-counted", "Tool schemas are not in prompt_tokens.", row="D-U06")
 N_ONCE = defect("n-usage-once", "completion_tokens count one choice of several.", row="D-U03")
+LENGTH_500 = defect("context-length-500", "A prompt that is too long is answered 500.", row="D-E11")
+LENGTH_CODE = defect(
+    "context-length-code-other", "A prompt that is too long gets the code «invalid_length».", row="D-E11"
+)
 LEGAL_DETAILS = defect(
     "legal-usage-details", "usage has counters of the vendor's own.", row="G-08", legal=True
 )
 
-CONTEXT: Final = 8192
 # What the chat template adds: around each message, and to open the answer.
 _AROUND_MESSAGE: Final = 3
 _OPENING: Final = 3
@@ -51,6 +57,7 @@ def count_prompt(request: ChatRequest) -> int:
     spent = _OPENING
     for message in request.messages:
         spent += _AROUND_MESSAGE + count(message.role) + count(message.text)
+        spent += 0 if NOT_COUNTED in request.defects else len(message.images) * TOKENS
         spent += sum(count(json.dumps(call["function"], ensure_ascii=False)) for call in message.calls)
     tools = None if TOOLS_NOT_COUNTED in request.defects else request.tools_sent
     for part in (tools, request.format.schema):
@@ -58,14 +65,16 @@ def count_prompt(request: ChatRequest) -> int:
     return spent
 
 
-def check_length(spent: int) -> None:
+def check_length(spent: int, defects: Defects = frozenset()) -> None:
     """Raises ApiError 400 when a prompt of that many tokens leaves no room for an answer."""
     if spent >= CONTEXT:
+        if LENGTH_500 in defects:
+            raise crash()
         raise invalid(
             f"This model's maximum context length is {CONTEXT} tokens. However, your messages resulted in "
             f"{spent} tokens. Please reduce the length of the messages.",
             "messages",
-            "context_length_exceeded",
+            "invalid_length" if LENGTH_CODE in defects else "context_length_exceeded",
         )
 
 
@@ -78,6 +87,7 @@ _FAULTS: Final[Faults] = {
     CACHED_ABOVE: lambda usage: usage["prompt_tokens_details"].update(
         cached_tokens=usage["prompt_tokens"] + 5
     ),
+    TOKENS_MISSING: lambda usage: usage["completion_tokens_details"].pop("reasoning_tokens"),
     LEGAL_DETAILS: lambda usage: usage.update(
         prompt_cache_hit_tokens=0, input_tokens=0, claude_cache_creation_5_m_tokens=0
     ),

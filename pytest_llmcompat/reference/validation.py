@@ -16,9 +16,11 @@ from pytest_llmcompat.reference.checks import (
     check_string,
 )
 from pytest_llmcompat.reference.defect import Defects, defect
-from pytest_llmcompat.reference.errors import ApiError, checked, crash, invalid
+from pytest_llmcompat.reference.errors import checked, crash, invalid
+from pytest_llmcompat.reference.functions import modernise
 from pytest_llmcompat.reference.messages import check_messages
-from pytest_llmcompat.reference.models import DEFAULT_MODEL, MODELS
+from pytest_llmcompat.reference.models import CHAT_MODELS, DEFAULT_MODEL, unknown_model
+from pytest_llmcompat.reference.reasoning import EFFORTS, check_effort
 from pytest_llmcompat.reference.refusals import refuse_parameters
 from pytest_llmcompat.reference.response_format import check_format
 from pytest_llmcompat.reference.toolbox import check_tools
@@ -43,6 +45,10 @@ UNKNOWN_CODE_OTHER = defect(
     "unknown-model-code-other", "An unknown model gets the code «not_found_error».", row="D-M01"
 )
 UNKNOWN_CODE_NULL = defect("unknown-model-code-null", "An unknown model gets no code.", row="D-M01")
+
+UNKNOWN_PARAMETER_500 = defect(
+    "unknown-param-500", "A parameter that nobody knows is answered 500.", row="D-C22"
+)
 
 _MOST: Final = 2**31
 
@@ -97,6 +103,7 @@ _RULES: Final[dict[str, Callable[[str, Any], None]]] = {
     "prompt_cache_key": check_string,
     "service_tier": partial(check_choice, allowed=("auto", "default", "flex", "scale", "priority")),
     "parallel_tool_calls": check_boolean,
+    "reasoning_effort": partial(check_choice, allowed=EFFORTS),
 }
 # A parameter of the left is allowed only beside the one of the right.
 _PARTNERS: Final = {"top_logprobs": "logprobs", "stream_options": "stream", "parallel_tool_calls": "tools"}
@@ -121,6 +128,10 @@ def check_chat(body: Any, defects: Defects) -> None:
             with checked(defects, silent=TEMPERATURE_200 if name == "temperature" else None):
                 check(name, body[name])
     _check_combinations(body)
+    if UNKNOWN_PARAMETER_500 in defects and any(name.startswith("llmcompat") for name in body):
+        raise crash()
+    check_effort(body, defects)
+    modernise(body, defects)
     check_tools(body, defects)
     check_format(body, defects)
     _check_model(body, defects)
@@ -145,7 +156,7 @@ def _check_combinations(body: dict[str, Any]) -> None:
 
 
 def _check_model(body: dict[str, Any], defects: Defects) -> None:
-    if body["model"] in MODELS or UNKNOWN_ECHOED in defects:
+    if body["model"] in CHAT_MODELS or UNKNOWN_ECHOED in defects:
         return
     if UNKNOWN_SERVED in defects:
         body["model"] = DEFAULT_MODEL
@@ -157,5 +168,4 @@ def _check_model(body: dict[str, Any], defects: Defects) -> None:
         code = "not_found_error"
     if UNKNOWN_CODE_NULL in defects:
         code = None
-    message = f"The model `{body['model']}` does not exist or you do not have access to it."
-    raise ApiError(404, message, code=code)
+    raise unknown_model(body["model"], code)

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterable, Iterator
 
 from pytest_llmcompat.answer import error_message
-from pytest_llmcompat.evidence import shown
+from pytest_llmcompat.evidence import Evidence, shown
 from pytest_llmcompat.exchange import Exchange
 from pytest_llmcompat.plain import plain
 from pytest_llmcompat.verdict import Verdict
@@ -15,16 +15,21 @@ __all__ = ["explain"]
 
 _WIDTH = 110
 _LONGEST_SENT = 300
+# A fault of many recorded exchanges is understood from a few.
+_MOST_PLACES = 3
 
 
 def explain(verdict: Verdict, exchanges: Iterable[Exchange]) -> str:
     """The four parts, for a broken contract; plain text, no control characters."""
     contract = verdict.contract
-    about = list(_about(verdict, exchanges))
+    shown_places = verdict.evidence[:_MOST_PLACES]
+    about = list(_about(shown_places, exchanges))
+    more = len(verdict.evidence) - len(shown_places)
     parts = [
         f"{contract.level.name} {contract.id} is broken by {verdict.target}",
         _part("Claim", f"{contract.claim} [{contract.source}]"),
-        *(_part("Evidence", str(evidence)) for evidence in verdict.evidence),
+        *(_part("Evidence", str(evidence)) for evidence in shown_places),
+        _part("Evidence", f"and in {more} more places, all in the report" if more > 0 else ""),
         *([] if verdict.evidence else [_part("Evidence", verdict.reason)]),
         *(_part("Sent", _sent(exchange)) for exchange in about),
         *(_part("Came", _came(exchange)) for exchange in about),
@@ -44,10 +49,10 @@ def _part(title: str, text: str) -> str:
     )
 
 
-def _about(verdict: Verdict, exchanges: Iterable[Exchange]) -> Iterator[Exchange]:
+def _about(places: Iterable[Evidence], exchanges: Iterable[Exchange]) -> Iterator[Exchange]:
     """The exchanges that the evidence is about; the first one read when it names none."""
     read = {exchange.probe: exchange for exchange in exchanges if exchange.requests}
-    named = dict.fromkeys(e.probe for e in verdict.evidence if e.probe in read)
+    named = dict.fromkeys(e.probe for e in places if e.probe in read)
     yield from [read[probe] for probe in named] or list(read.values())[:1]
 
 

@@ -34,6 +34,8 @@ def print_summary(terminal: Any, run: Run) -> None:
         for line in _missing(results):
             terminal.write_line(line, red=True)
         terminal.write_line(_spent([e for e in exchanges if e.target == target.id]))
+    if run.passed_over:
+        terminal.write_line(f"no recordings, passed over: {', '.join(map(str, run.passed_over))}")
     for path in run.settings.report:
         terminal.write_line(f"report: {path}")
 

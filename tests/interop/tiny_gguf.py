@@ -31,18 +31,6 @@ WORDS: Final = (
     "type function object string description parameters required properties celsius fahrenheit"
 )
 
-TEMPLATE: Final = """\
-{%- if tools %}{{ '<|im_start|>system\\n' + (tools | tojson) + '<|im_end|>\\n' }}{% endif -%}
-{%- for message in messages %}
-{{- '<|im_start|>' + message.role + '\\n' }}
-{%- if message.content is string %}{{ message.content }}
-{%- else %}{% for part in message.content or [] %}{{ part.text }}{% endfor %}{% endif %}
-{%- for call in message.tool_calls or [] %}{{ call.function | tojson }}{% endfor %}
-{{- '<|im_end|>\\n' }}
-{%- endfor %}
-{%- if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif -%}
-"""
-
 
 def write_model(path: Path) -> None:
     """Write the model, whole or not at all."""
@@ -77,7 +65,7 @@ def _describe(writer: Any) -> None:
     writer.add_head_count_kv(KV_HEADS)
     writer.add_rope_dimension_count(HIDDEN // HEADS)
     writer.add_layer_norm_rms_eps(1e-5)
-    writer.add_chat_template(TEMPLATE)
+    writer.add_chat_template(Path(__file__).with_name("tiny.jinja").read_text(encoding="utf-8"))
 
 
 def _add_vocabulary(writer: Any, pieces: list[str]) -> None:

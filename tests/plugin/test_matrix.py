@@ -48,6 +48,13 @@ def test_every_endpoint_is_crossed_with_every_model(resources: ExitStack) -> Non
     ]
 
 
+def test_embedding_model_goes_with_every_target(resources: ExitStack) -> None:
+    """It is the model of another route, so it makes no target of its own."""
+    settings = replace(NAMED, model=("m", "n"), embedding_model="e")
+    targets = targets_of(settings, resources)
+    assert [(target.model, target.embedding_model) for target in targets] == [("m", "e"), ("n", "e")]
+
+
 def test_same_target_named_twice_is_on_trial_once(resources: ExitStack) -> None:
     """A provider's name and its URL are one endpoint."""
     settings = replace(NAMED, endpoint=("groq", "https://api.groq.com/openai/v1/"))

@@ -256,3 +256,18 @@ def test_replay_of_a_server_without_keys_remembers_that(pytester: pytest.Pyteste
     assert recorded.parseoutcomes()["skipped"] > 5
     replayed = pytester.runpytest_inprocess("--llm-replay", "-k", "auth")
     assert replayed.parseoutcomes() == recorded.parseoutcomes()
+
+
+def test_replay_remembers_the_embedding_model(pytester: pytest.Pytester) -> None:
+    """It need not be named again, and another one was not recorded."""
+    with serving(answering) as server:
+        target = (f"--llm-endpoint={server.base_url}", "--llm-model=m", "--llm-no-auth")
+        recorded = pytester.runpytest_inprocess(
+            *target, "--llm-embedding-model=e", "--llm-record", "-k", "embeddings.usage"
+        )
+    (asked,) = (json.loads(r.body) for r in server.received if r.path.endswith("/embeddings"))
+    assert asked["model"] == "e"
+    replay = ("--llm-replay", "-k", "embeddings.usage")
+    assert pytester.runpytest_inprocess(*replay).parseoutcomes() == recorded.parseoutcomes()
+    other = pytester.runpytest_inprocess(*replay, "--llm-embedding-model=f")
+    other.stdout.fnmatch_lines(["*holds no answer to POST *"])

@@ -32,6 +32,7 @@ def test_table_gives_values_of_all_kinds() -> None:
         table={
             "endpoint": ["https://a.example/v1", "groq"],
             "model": "m",
+            "embedding_model": "e",
             "suite": "core, tools",
             "level": "SHOULD",
             "timeout": 5,
@@ -41,7 +42,7 @@ def test_table_gives_values_of_all_kinds() -> None:
         }
     )
     assert settings.endpoint == ("https://a.example/v1", "groq")
-    assert settings.model == ("m",)
+    assert (settings.model, settings.embedding_model) == (("m",), "e")
     assert settings.suite == ("core", "tools")
     assert settings.level is Level.SHOULD
     assert (settings.timeout, settings.concurrency, settings.no_auth) == (5.0, 2, True)
@@ -90,6 +91,7 @@ def test_option_puts_its_rival_in_the_table_out_of_force(
         ({"suite": ["core,,tools"]}, "--llm-suite: unknown suite ''"),
         ({"endpoint": [""]}, "--llm-endpoint: give a text that is not empty"),
         ({"model": [" "]}, "--llm-model: give a text that is not empty"),
+        ({"embedding_model": ""}, "--llm-embedding-model: give a text that is not empty"),
         ({"api_key_env": ""}, "--llm-api-key-env: give a text that is not empty"),
         ({"header": ["X-Team"]}, "--llm-header: write a header as 'Name: value'"),
         ({"header": ["X Team: a"]}, "--llm-header: write a header as 'Name: value'"),

@@ -14,13 +14,19 @@ import pytest
 import pytest_llmcompat.reference
 from pytest_llmcompat.reference import DEFECTS, Reference, serve
 from pytest_llmcompat.reference.defect import defect
+from pytest_llmcompat.reference.models import DEFAULT_MODEL, EMBEDDING_MODEL
 
 PACKAGE = Path(pytest_llmcompat.reference.__file__).parent
 MODULES = {path.stem: ast.parse(path.read_text(encoding="utf-8")) for path in PACKAGE.glob("*.py")}
 VARIANTS = sorted(name for name, declared in DEFECTS.items() if declared.legal)
 NOISE = {"date", "openai-processing-ms", "x-ratelimit-reset-requests", "x-ratelimit-reset-tokens"}
-CREATED = re.compile(rb'"created":\d+')
+CREATED = re.compile(rb'"created(?:_at)?":\d+')
 
+# One red pixel.
+PICTURE = (
+    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR42mP4z8AAAAMBAQD3A0FDAAAA"
+    "AElFTkSuQmCC"
+)
 COUNT: list[Any] = [{"role": "user", "content": "Count from 1 to 5, separated by spaces."}]
 CITIES: list[Any] = [{"role": "user", "content": "What is the weather in Rome and in Oslo?"}]
 CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
@@ -32,6 +38,16 @@ BODIES: list[dict[str, Any]] = [
     {"messages": COUNT, "stream": True, "stream_options": {"include_usage": True}},
     {"messages": CITIES, "tools": TOOLS, "stream": True},
     {"messages": CITIES, "tools": TOOLS, "tool_choice": NAMED},
+    {"messages": [{"role": "user", "content": "Count from 1 to 5, separated by commas."}]},
+    {"messages": [{"role": "user", "content": "Count from 1 to 5, separated by lines."}], "stream": True},
+    {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": PICTURE}}]}]},
+]
+
+BESIDE_CHAT: list[tuple[str, dict[str, Any]]] = [
+    ("/embeddings", {"model": EMBEDDING_MODEL, "input": "a fox", "dimensions": 8}),
+    ("/embeddings", {"model": EMBEDDING_MODEL, "input": ["a", "b"]}),
+    ("/completions", {"model": DEFAULT_MODEL, "prompt": "1 2 3", "stream": True}),
+    ("/responses", {"model": DEFAULT_MODEL, "input": "hi", "stream": True}),
 ]
 
 
@@ -47,6 +63,10 @@ def observed(reference: Reference) -> list[tuple[int, dict[str, str], bytes, boo
                 headers={"authorization": f"Bearer {reference.key}"},
             )
             for body in BODIES
+        ]
+        requests += [
+            http.build_request("POST", path, json=body, headers={"authorization": f"Bearer {reference.key}"})
+            for path, body in BESIDE_CHAT
         ]
         requests.append(http.build_request("GET", "/models", headers={"authorization": "Bearer sk-short"}))
         for request in requests:

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from pytest_llmcompat.reference import Reference
-from pytest_llmcompat.reference.models import MODELS, SLASHED_MODEL
+from pytest_llmcompat.reference.models import CHAT_MODELS, MODELS, SLASHED_MODEL
 
 
 @pytest.mark.parametrize(
@@ -40,10 +40,14 @@ def test_id_with_a_slash_is_found_encoded_or_not(http: httpx.Client, path: str) 
 
 
 def test_list_holds_every_model(http: httpx.Client) -> None:
-    """The list is complete, and each entry has OpenAI's four keys."""
+    """The list is complete; each entry has OpenAI's four keys, one that chats also how much it reads."""
     listing = http.get("/models").json()
     assert [entry["id"] for entry in listing["data"]] == list(MODELS)
-    assert all(set(entry) == {"id", "object", "created", "owned_by"} for entry in listing["data"])
+    assert all(
+        set(entry) - {"context_window"} == {"id", "object", "created", "owned_by"}
+        for entry in listing["data"]
+    )
+    assert [e["id"] for e in listing["data"] if "context_window" in e] == list(CHAT_MODELS)
 
 
 @pytest.mark.parametrize(
