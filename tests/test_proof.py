@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 
 import pytest
 
 from pytest_llmcompat.contract import Contract, Level
 from pytest_llmcompat.lab import Lab
 from pytest_llmcompat.lab.sources import LiveSource
-from pytest_llmcompat.probes import BY_FIXTURE, FAMILIES, PROBES, family
+from pytest_llmcompat.probes import PROBES
+from pytest_llmcompat.reading import read
 from pytest_llmcompat.reference import DEFECTS, serve
+from pytest_llmcompat.reference.auth import DEFAULT_KEY
 from pytest_llmcompat.suite import bundled_contracts
 from pytest_llmcompat.target import Target
 from pytest_llmcompat.verdict import Outcome, Verdict, judge
@@ -29,21 +32,13 @@ def verdicts(
     defects: Iterable[str] = (), *, pause: float = QUICK, no_auth: bool = False, level: Level = Level.MAY
 ) -> list[Verdict]:
     """What every contract says of the reference with some defects switched on."""
-    keys = {"key": None} if no_auth else {}
-    with serve(defects, pause=pause, **keys) as reference:
+    with serve(defects, pause=pause, key=None if no_auth else DEFAULT_KEY) as reference:
         target = Target("reference", reference.base_url, reference.model, reference.key, no_auth=no_auth)
         lab = Lab(target, LiveSource(target, timeout=30.0))
         lab.prefetch(PROBES, concurrency=8)
 
-        def read(name: str) -> object:
-            if name == "llm_target":
-                return target
-            if name in FAMILIES:
-                return tuple(lab.exchange(probe.id) for probe in family(name))
-            return lab.exchange(BY_FIXTURE[name])
-
         try:
-            return [judge(contract, target.id, read, level) for contract in CONTRACTS]
+            return [judge(contract, target.id, partial(read, lab), level) for contract in CONTRACTS]
         finally:
             lab.close()
 
