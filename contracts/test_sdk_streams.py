@@ -85,7 +85,7 @@ def _assembled(exchange: Exchange, ends: object, tools: list[dict[str, Any]]) ->
     """What `.stream()` makes of a stream, and its first choice; a cut answer is not parsed: that would raise."""
     asked = {**arguments(exchange), "tools": tools} if tools else arguments(exchange)
 
-    def call(openai: Any) -> Any:
+    def call(openai: Any) -> tuple[Any, Any]:
         with openai.chat.completions.stream(**asked) as events:
             events.until_done()
             cut = ends in ("length", "content_filter")

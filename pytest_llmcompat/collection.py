@@ -85,6 +85,8 @@ def name_by_contract(items: Iterable[pytest.Item]) -> None:
     for item in items:
         contract = contract_of(_function(item))
         if contract is not None and isinstance(item.parent, ContractModule):
+            if "stream" in contract.id:
+                item.extra_keyword_matches.add("streaming")
             item.location = (item.parent.nodeid, item.location[1], f"{contract.level.name} {item.name}")
 
 

@@ -43,7 +43,7 @@ class Run:
 
     settings: the options. targets: what is on trial. labs: target id → lab.
     spool: private folder in which worker processes share exchanges; None in a single process.
-    watchers: told each exchange. results: one JSON value for each verdict, as they come (see `reporting`).
+    watchers: told each exchange. judged: node id → one JSON value for its verdict (see `reporting`).
     """
 
     settings: Settings
@@ -52,8 +52,13 @@ class Run:
     spool: Path | None = None
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     watchers: list[Watcher] = field(default_factory=list)
-    results: list[dict[str, Any]] = field(default_factory=list)
+    judged: dict[str, dict[str, Any]] = field(default_factory=dict)
     resources: ExitStack = field(default_factory=ExitStack)
+
+    @property
+    def results(self) -> list[dict[str, Any]]:
+        """The verdicts as they came; of a test that was run again, the last."""
+        return list(self.judged.values())
 
     def lab(self, target: Target) -> Lab:
         """The lab of a target."""

@@ -71,7 +71,13 @@ def test_known_fault_of_llama_cpp_python_is_found(
 
 def test_random_weights_are_not_blamed(llama: dict[str, Verdict]) -> None:
     """A model that rambles, ignores its instructions and calls no tool breaks no contract by that."""
-    of_the_model = ("chat.unicode", "chat.multi-turn", "chat.stream.utf8-split", "tools.required-calls", "json.object")
+    of_the_model = (
+        "chat.unicode",
+        "chat.multi-turn",
+        "chat.stream.utf8-split",
+        "tools.required-calls",
+        "json.object",
+    )
     outcomes = {contract: llama[contract].outcome for contract in of_the_model}
     assert set(outcomes.values()) <= {Outcome.INCONCLUSIVE, Outcome.PASS, Outcome.UNSUPPORTED}, outcomes
 
@@ -83,4 +89,4 @@ def test_recordings_hold_no_key_and_no_path_of_the_machine() -> None:
     for path in files:
         text = path.read_text("utf-8")
         assert "sk-interop-" not in text, path
-        assert "/root" not in text and "/work" not in text and "/home" not in text, path
+        assert not any(folder in text for folder in ("/root", "/work", "/home", "/opt")), path

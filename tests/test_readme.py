@@ -48,7 +48,9 @@ def test_ci_runs_the_test_command_of_the_readme() -> None:
     assert looked_up in README.splitlines()
 
 
-@pytest.mark.parametrize("page", sorted({"README.md", *(str(p.relative_to(ROOT)) for p in ROOT.glob("docs/*.md"))}))
+@pytest.mark.parametrize(
+    "page", sorted({"README.md", *(str(p.relative_to(ROOT)) for p in ROOT.glob("docs/*.md"))})
+)
 def test_links_lead_to_files(page: str) -> None:
     """Every link to a file of the repository leads somewhere."""
     source = ROOT / page

@@ -25,14 +25,17 @@ __all__ = ["page", "replayed"]
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "interop.md"
 # The fixed ports of the scripts in this folder, see README.md here.
-NAMES: Final = {"4000": "LiteLLM proxy 1.108.7 (mock_response)", "8000": "llama-cpp-python 0.3.36 (random weights)"}
+NAMES: Final = {
+    "4000": "LiteLLM proxy 1.108.7 (mock_response)",
+    "8000": "llama-cpp-python 0.3.36 (random weights)",
+}
 SHOWN: Final = (Outcome.FAIL, Outcome.WARN, Outcome.UNSUPPORTED)
 INTRODUCTION: Final = """\
 # Real servers, judged
 
-What the suite says of servers that nobody here wrote, read off the cassettes that are committed below `cassettes/` (and ship
-with the plugin: `pytest --llm-replay` in a directory without cassettes of its own shows the same). `tests/interop/` has the
-scripts that install, start and judge them; `python -m tests.interop.table` writes this page.
+What the suite says of servers that nobody here wrote, read off the cassettes that are committed below `cassettes/`
+(and ship with the plugin: `pytest --llm-replay` in a directory without cassettes of its own shows the same).
+`tests/interop/` has the scripts that install, start and judge them; `python -m tests.interop.table` writes this page.
 
 A *fail* is a broken MUST; a *warn* is a broken SHOULD, or a MUST kept in a weaker form. Contracts about time are
 inconclusive in a replay. Both servers answer without a capable model, so contracts that need one are inconclusive.

@@ -150,7 +150,7 @@ def test_bundled_failure_is_headed_by_level_and_contract(judge: Judge, wide_open
     )
 
 
-def test_hostile_text_never_reaches_the_terminal_raw(judge: Judge) -> None:
+def test_hostile_text_never_reaches_the_terminal_raw(judge: Judge, pytester: pytest.Pytester) -> None:
     """An endpoint cannot clear the screen, retitle the window or fake a green run."""
     nasty = "\x1b[2J\x1b]0;pwned\x07\x9b31m\u202egreen\r\n\ud800"
 
@@ -164,12 +164,16 @@ def test_hostile_text_never_reaches_the_terminal_raw(judge: Judge) -> None:
             connection.answer({"error": error}, 400, {"x-request-id": "\x1b[2J"})
 
     with serving(script) as server:
-        result = judge("-rA", "-vv", "--llm-level=may", endpoint=server.base_url, model="m\x1b[2J\nm")
+        options = ("-rA", "-vv", "--llm-level=may", "--llm-report=report.json")
+        result = judge(*options, endpoint=server.base_url, model="m\x1b[2J\nm")
     shown = result.stdout.str() + result.stderr.str()
     assert result.parseoutcomes()["failed"] > 10
     assert result.parseoutcomes()["skipped"] > 10
     assert "[2J" in shown
     assert {character for character in shown if not character.isprintable()} == {"\n"}
+    for entry in report_of(pytester)["results"]:
+        assert entry["reason"].isprintable()
+        assert entry["explanation"].replace("\n", "").isprintable()
 
 
 def test_junit_file_names_contract_level_verdict_and_target(
@@ -202,12 +206,13 @@ def test_contract_that_crashes_is_an_error_and_judges_nothing(
         @contract("outcomes.crash", MUST, source="s")
         def test_crash(chat_basic):
             '''It is a teapot.'''
-            raise ZeroDivisionError("the contract's own fault")
+            raise ZeroDivisionError("the contract's own fault\\x1b[2J")
         """
     )
     result = judge(str(path), "--llm-report=report.json")
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*ZeroDivisionError: the contract's own fault"])
+    result.stdout.fnmatch_lines(["*ZeroDivisionError: the contract's own fault\\x1b[[]2J"])
+    assert "\x1b" not in result.stdout.str()
     (entry,) = report_of(pytester)["results"]
     assert entry["verdict"] == "inconclusive"
-    assert entry["reason"] == "not judged: ZeroDivisionError: the contract's own fault"
+    assert entry["reason"] == "not judged: ZeroDivisionError: the contract's own fault\\x1b[2J"
