@@ -47,6 +47,8 @@ class Stage:
 
 
 TARGET = Target("t", "http://h/v1", "m")
+# The model on the stage makes no two calls, so the compound of both forms of content has nothing to send.
+SENT = [id for id in PROBES if id != "tool-result-contents"]
 
 
 # --- single flight ---
@@ -146,7 +148,7 @@ def test_free_probes_come_first_and_disturbing_ones_last() -> None:
         kinds.append(0 if free else 1 if id == "chat-basic" else 3 if probe.last else 2)
     assert kinds == sorted(kinds)
     assert source.sent[-2:] == ["stream-abort", "chat-turns"]
-    assert sorted(source.sent) == sorted(PROBES)
+    assert sorted(source.sent) == sorted(SENT)
 
 
 def test_nothing_else_is_under_way_when_disturbing_probes_begin() -> None:
@@ -170,7 +172,7 @@ def test_prefetch_ends_whatever_the_order_of_children_and_parents(concurrency: i
 
     threading.Thread(target=run, daemon=True).start()
     assert done.wait(PATIENCE)
-    assert sorted(source.sent) == sorted(PROBES)
+    assert sorted(source.sent) == sorted(SENT)
     assert [exchange.probe for exchange in lab.obtained()] == list(PROBES)
 
 

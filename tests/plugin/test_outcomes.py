@@ -90,14 +90,28 @@ def test_run_without_broken_contracts_at_its_level_succeeds(judge: Judge, verdic
 
 
 def test_warnings_are_a_category_of_their_own(judge: Judge, verdicts: str) -> None:
-    """They have a letter, a word, and a line in the summary, which says why."""
+    """They have a letter, and a line in the summary, which says why."""
+    result = judge(verdicts, "-k", "should or doubt")
+    result.stdout.re_match_lines_random(
+        [
+            r".*test_verdicts\.py .*w.*",
+            r"warn MUST   outcomes\.doubt: chat-basic, status: found 200; expected 418",
+            r"warn SHOULD outcomes\.should: chat-basic, status: found 200; expected 418",
+            r"-v explains each warning.*",
+        ]
+    )
+
+
+def test_warnings_are_explained_with_v(judge: Judge, verdicts: str) -> None:
+    """With `-v` a warning has its word, and its four parts like a failure."""
     result = judge(verdicts, "-v", "-k", "should or doubt")
     result.stdout.re_match_lines_random(
         [
             r".*::test_should\[.*\] WARN .*",
             r".*::test_doubt\[.*\] WARN .*",
-            r"warn MUST   outcomes\.doubt: chat-basic, status: found 200; expected 418",
-            r"warn SHOULD outcomes\.should: chat-basic, status: found 200; expected 418",
+            r"SHOULD outcomes\.should is broken by .*",
+            r"Evidence:  chat-basic, status: found 200; expected 418",
+            r"Reproduce: curl .*",
         ]
     )
 
