@@ -103,7 +103,9 @@ def test_reached_cap_is_length(chat_length: Exchange) -> None:
     if spent < cap:
         inconclusive("the model ended by itself below the cap")
     if spent != cap or outgrew(answer.text, cap):
-        inconclusive("the cap was not applied (chat.max-tokens-honoured and usage.completion-within-cap judge that)")
+        inconclusive(
+            "the cap was not applied (chat.max-tokens-honoured and usage.completion-within-cap judge that)"
+        )
     fail(*answer.finish_at, f'"length", since the cap of {cap} tokens was reached')
 
 

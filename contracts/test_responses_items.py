@@ -128,7 +128,7 @@ def _expect_ids(exchange: Exchange) -> None:
     "responses.reasoning-item",
     MAY,
     passive=("responses", "responses-stream"),
-    source=_SPEC.format(49760, "ReasoningItem requires `id`, `summary` and `type`"),
+    source="OpenAI's specification (openapi.yaml f85dbe2): ReasoningItem requires `id`, `summary` and `type`",
     breaks="Clients that send the items back are refused; those that show summaries raise.",
     fix='Send reasoning as {"type": "reasoning", "id": …, "summary": […]}.',
     catches="response-reasoning-as-text",

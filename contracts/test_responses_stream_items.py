@@ -134,9 +134,7 @@ def _expect_place(stream: ResponseStream, delta: Document) -> None:
     "responses.stream.text-done",
     SHOULD,
     passive="responses-stream",
-    source=_SPEC.format(
-        60240, "ResponseTextDoneEvent, ResponseContentPartDoneEvent, ResponseOutputItemDoneEvent"
-    ),
+    source="OpenAI's specification: ResponseTextDoneEvent, ResponseContentPartDoneEvent, ResponseOutputItemDoneEvent",
     breaks="Clients that act on finished items or texts never do.",
     fix="Close each text, part and item with its `.done` event.",
     catches=("response-text-done-missing", "response-part-done-missing", "response-item-done-missing"),

@@ -50,7 +50,7 @@ def test_call_is_an_item(resp_tool: Exchange) -> None:
 @contract(
     "responses.tool-flat-schema",
     MUST,
-    source=_SPEC.format(40540, "FunctionTool: `type`, `name`, `parameters`, `strict` side by side"),
+    source="OpenAI's specification (openapi.yaml f85dbe2): FunctionTool: `type`, `name`, `parameters`, `strict` side by side",
     breaks="Every agent framework that speaks the Responses API is refused, or its tools are never seen.",
     fix="Read tools of /responses in the flat form, without `function` around them.",
     catches=("response-nested-tools-only", "response-flat-tools-ignored"),

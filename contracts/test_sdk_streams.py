@@ -83,15 +83,16 @@ def _readable(exchange: Exchange) -> Stream:
     return answer
 
 
-def _assembled(exchange: Exchange, ends: object, tools: list[dict[str, Any]]) -> Any:
-    """What `.stream()` makes of a stream; a cut answer is not parsed, which the client would refuse."""
+def _assembled(exchange: Exchange, ends: object, tools: list[dict[str, Any]]) -> tuple[Any, Any]:
+    """What `.stream()` makes of a stream, and its first choice; a cut answer is not parsed: that would raise."""
     asked = {**arguments(exchange), "tools": tools} if tools else arguments(exchange)
 
-    def call(openai: Any) -> Any:
+    def call(openai: Any) -> tuple[Any, Any]:
         with openai.chat.completions.stream(**asked) as events:
             events.until_done()
             cut = ends in ("length", "content_filter")
-            return events.current_completion_snapshot if cut else events.get_final_completion()
+            made = events.current_completion_snapshot if cut else events.get_final_completion()
+            return made, made.choices[0]
 
     return take(exchange, call, "a stream that .stream() puts together")
 
@@ -120,8 +121,7 @@ def test_stream_helper_gives_the_answer(stream_basic: Exchange) -> None:
     if answer.tool_deltas():
         inconclusive(f"{stream_basic.probe}: a tool was called (sdk.stream-helper-tools judges that)")
     ends = [reason for reason in answer.finish_reasons() if reason]
-    completion = _assembled(stream_basic, ends[-1] if ends else None, [])
-    choice = completion.choices[0]
+    completion, choice = _assembled(stream_basic, ends[-1] if ends else None, [])
     roles, text = [c.at("/delta/role") for c in answer.choices()], answer.text()
     if "assistant" in roles:
         expect(choice.message.role == "assistant", answer, "role", "assistant", choice.message.role)
@@ -151,8 +151,8 @@ def test_stream_helper_gives_the_calls(tool_stream: Exchange) -> None:
     if any(chunk.at("/object") != _CHUNK for chunk in answer.chunks):
         inconclusive(f"a chunk is no {_CHUNK} (chat.stream.chunk-object judges that)")
     _require_sound_calls(wire)
-    completion = _assembled(tool_stream, wire.finish, strict_tools(tool_stream))
-    made = completion.choices[0].message.tool_calls or []
+    _, choice = _assembled(tool_stream, wire.finish, strict_tools(tool_stream))
+    made = choice.message.tool_calls or []
     found = [(call.id, call.function.name, call.function.arguments) for call in made]
     expected = [(call.id, call.name, call.arguments) for call in wire.calls]
     expect(found == expected, answer, "tool calls", f"{expected}, as sent", found)

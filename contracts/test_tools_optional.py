@@ -56,7 +56,14 @@ def test_cut_call_ends_with_length(tool_truncated_stream: Exchange) -> None:
     "openai-node ChatCompletionRunFunctions reads `message.function_call`",
     breaks="Programs from before 2024 get prose where they wait for a call.",
     fix="Answer `functions` with `message.function_call`, or refuse them with a 400 that names them.",
-    catches=("functions-ignored", "functions-answered-as-tools"),
+    catches=(
+        "functions-ignored",
+        "functions-answered-as-tools",
+        "tool-call-as-text",
+        "tool-choice-named-ignored",
+        "tools-dropped",
+        "tool-name-prefixed",
+    ),
 )
 def test_functions_are_answered_in_kind(functions_legacy: Exchange) -> None:
     """`functions` with a forced `function_call` are answered with `message.function_call`, or refused."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -13,10 +13,9 @@ import pytest
 from pytest_llmcompat import suite
 from pytest_llmcompat.cassette import CassetteError
 from pytest_llmcompat.contract import contract_of
-from pytest_llmcompat.exchange import Exchange, Request
 from pytest_llmcompat.passive import of_kind
-from pytest_llmcompat.probe import fixture_name
-from pytest_llmcompat.probes import BY_FIXTURE, FAMILIES, OPT_IN, PROBES, chosen, family
+from pytest_llmcompat.probes import BY_FIXTURE, FAMILIES, PROBES, family
+from pytest_llmcompat.reading import is_chosen, read
 from pytest_llmcompat.run import Run
 from pytest_llmcompat.target import Target
 from pytest_llmcompat.wire import MissingExchange
@@ -38,7 +37,7 @@ _TARGET: Final = "llm_target"
 def ask_for_suite(config: pytest.Config) -> None:
     """Collect the bundled suite when the user named no path, whatever `testpaths` says."""
     if config.args_source is not pytest.Config.ArgsSource.ARGS:
-        config.args = [str(path) for path in suite.contract_files()]
+        config.args = [str(suite.CONTRACTS)]
 
 
 class ContractModule(pytest.Module):
@@ -88,6 +87,8 @@ def name_by_contract(items: Iterable[pytest.Item]) -> None:
     for item in items:
         contract = contract_of(_function(item))
         if contract is not None and isinstance(item.parent, ContractModule):
+            if "stream" in contract.id:
+                item.extra_keyword_matches.add("streaming")
             item.location = (item.parent.nodeid, item.location[1], f"{contract.level.name} {item.name}")
 
 
@@ -101,58 +102,27 @@ def parametrize(metafunc: pytest.Metafunc, run: Run) -> None:
 def probe_fixtures(run: Run) -> ModuleType:
     """A plugin with the fixtures that contracts read exchanges by: `chat_basic`, `error_exchanges` and so on."""
     fixtures = ModuleType("llmcompat_probes")
-    for probe_id in PROBES:
-        setattr(
-            fixtures, fixture_name(probe_id), _fixture(fixture_name(probe_id), _exchange_of(probe_id, run))
-        )
-    for name in FAMILIES:
-        setattr(fixtures, name, _fixture(name, _exchanges_of(name, run)))
+    for name in (*BY_FIXTURE, *FAMILIES):
+        setattr(fixtures, name, _fixture(name, run))
     return fixtures
 
 
-def _fixture(name: str, read: Callable[[Target], object]) -> object:
+def _fixture(name: str, run: Run) -> object:
     @pytest.fixture(scope="session", name=name)
     def exchange(llm_target: Target) -> object:
         """What came of a probe, or of each probe of a family, on the target."""
         try:
-            return read(llm_target)
+            return read(run.lab(llm_target), name, run.settings.suite)
         except (MissingExchange, CassetteError) as missing:
             pytest.fail(str(missing), pytrace=False)
 
     return exchange
 
 
-def _exchange_of(probe_id: str, run: Run) -> Callable[[Target], Exchange]:
-    def read(target: Target) -> Exchange:
-        if not _is_chosen(probe_id, run):
-            unsent = f"{probe_id} was not sent: {_left_out(PROBES[probe_id].suite)}"
-            return Exchange(
-                probe_id, target.id, Request("", target.endpoint, (), b""), unsent=unsent, requests=0
-            )
-        return run.lab(target).exchange(probe_id)
-
-    return read
-
-
-def _left_out(suite: str) -> str:
-    return f"only --llm-suite={OPT_IN} sends it" if suite == OPT_IN else f"--llm-suite leaves {suite} out"
-
-
-def _exchanges_of(name: str, run: Run) -> Callable[[Target], tuple[Exchange, ...]]:
-    def read(target: Target) -> tuple[Exchange, ...]:
-        return tuple(run.lab(target).exchange(probe.id) for probe in family(name, run.settings.suite))
-
-    return read
-
-
-def _is_chosen(probe_id: str, run: Run) -> bool:
-    return PROBES[probe_id].suite in chosen(run.settings.suite)
-
-
 def _probes_of(item: pytest.Item, run: Run) -> Iterator[str]:
     """The ids of the probes that an item reads and the chosen suites send."""
     for name in getattr(item, "fixturenames", ()):
-        if name in BY_FIXTURE and _is_chosen(BY_FIXTURE[name], run):
+        if name in BY_FIXTURE and is_chosen(BY_FIXTURE[name], run.settings.suite):
             yield BY_FIXTURE[name]
         elif name in FAMILIES:
             yield from (probe.id for probe in family(name, run.settings.suite))

@@ -55,7 +55,7 @@ def complete_report(
             # Else every skipped contract would seem to lie in this module.
             path, number = item.reportinfo()[:2]
             report.longrepr = (str(path), (number or 0) + 1, plain(report.longrepr[2]))
-    _hide(report, run.secrets)
+    _clean(report, run.secrets, hostile=contract is not None)
 
 
 def _attach_result(
@@ -80,13 +80,18 @@ def _why_not_judged(excinfo: pytest.ExceptionInfo[BaseException]) -> str:
     return f"{NOT_JUDGED}{excinfo.typename}: {excinfo.value}"
 
 
-def _hide(report: pytest.TestReport, secrets: tuple[str, ...]) -> None:
-    """Take keys out of a traceback (`--showlocals` shows much) and out of what a test has printed."""
+def _clean(report: pytest.TestReport, secrets: tuple[str, ...], *, hostile: bool) -> None:
+    """Take keys out of a traceback (`--showlocals` shows much) and out of what a test has printed.
+
+    hostile: a traceback may quote the endpoint, so control characters are shown as escapes.
+    """
     report.sections = [(name, redact_text(text, secrets)) for name, text in report.sections]
     if report.failed:
-        hidden = redact_text(report.longreprtext, secrets)
-        if hidden != report.longreprtext:
-            report.longrepr = hidden
+        clean = redact_text(report.longreprtext, secrets)
+        if hostile:
+            clean = plain(clean.expandtabs())
+        if clean != report.longreprtext:
+            report.longrepr = clean
 
 
 def _target_id(item: pytest.Item) -> str:

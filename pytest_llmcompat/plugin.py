@@ -141,7 +141,7 @@ class RunHooks:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Collect the results, from whichever process they come."""
         if (result := getattr(report, "llmcompat", None)) is not None:
-            self.run.results.append(result)
+            self.run.judged[report.nodeid] = result
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:

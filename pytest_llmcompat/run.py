@@ -45,7 +45,7 @@ class Run:
     settings: the options. targets: what is on trial. labs: target id → lab, or the recordings of `--llm-lint`.
     spool: private folder in which worker processes share exchanges; None in a single process.
     passed_over: files below the folders of `--llm-lint` that are no recordings.
-    watchers: told each exchange. results: one JSON value for each verdict, as they come (see `reporting`).
+    watchers: told each exchange. judged: node id → one JSON value for its verdict (see `reporting`).
     """
 
     settings: Settings
@@ -55,8 +55,13 @@ class Run:
     passed_over: tuple[Path, ...] = ()
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     watchers: list[Watcher] = field(default_factory=list)
-    results: list[dict[str, Any]] = field(default_factory=list)
+    judged: dict[str, dict[str, Any]] = field(default_factory=dict)
     resources: ExitStack = field(default_factory=ExitStack)
+
+    @property
+    def results(self) -> list[dict[str, Any]]:
+        """The verdicts as they came; of a test that was run again, the last."""
+        return list(self.judged.values())
 
     def lab(self, target: Target) -> Lab | Shelf:
         """The lab of a target, or its recordings."""

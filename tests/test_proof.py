@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import pytest
 
@@ -11,8 +10,10 @@ from pytest_llmcompat.contract import Contract, Level
 from pytest_llmcompat.lab import Lab
 from pytest_llmcompat.lab.sources import LiveSource
 from pytest_llmcompat.passive import judge_throughout
-from pytest_llmcompat.probes import BY_FIXTURE, FAMILIES, PROBES, SUITES, family
+from pytest_llmcompat.probes import PROBES, SUITES
+from pytest_llmcompat.reading import read
 from pytest_llmcompat.reference import DEFECTS, serve
+from pytest_llmcompat.reference.auth import DEFAULT_KEY
 from pytest_llmcompat.suite import bundled_contracts
 from pytest_llmcompat.target import Target
 from pytest_llmcompat.verdict import Outcome, Verdict
@@ -44,23 +45,18 @@ def verdicts(
     defects: Iterable[str] = (), *, pause: float = QUICK, no_auth: bool = False, level: Level = Level.MAY
 ) -> list[Verdict]:
     """What every contract says of the reference with some defects switched on."""
-    keys: dict[str, Any] = {"key": None} if no_auth else {}
-    with serve(defects, pause=pause, **keys) as reference:
+    with serve(defects, pause=pause, key=None if no_auth else DEFAULT_KEY) as reference:
         target = Target("reference", reference.base_url, reference.model, reference.key, no_auth=no_auth)
         # Everything is sent, also what a user has to ask for by name.
         lab = Lab(target, LiveSource(target, timeout=30.0), named=SUITES)
         lab.prefetch(PROBES, concurrency=8)
 
-        def read(name: str) -> object:
-            if name == "llm_target":
-                return target
-            if name in FAMILIES:
-                return tuple(lab.exchange(probe.id) for probe in family(name))
-            return lab.exchange(BY_FIXTURE[name])
-
         try:
             exchanges = lab.obtained()
-            return [judge_throughout(contract, target, read, exchanges, level) for contract in CONTRACTS]
+            return [
+                judge_throughout(contract, target, lambda name: read(lab, name, SUITES), exchanges, level)
+                for contract in CONTRACTS
+            ]
         finally:
             lab.close()
 

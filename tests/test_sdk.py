@@ -51,7 +51,7 @@ def exchange(
 def streamed(*deltas: dict[str, Any], object: str = "chat.completion.chunk") -> Exchange:
     """A recorded stream."""
     head: dict[str, Any] = {"id": "chatcmpl-1", "object": object, "created": 1, "model": "m"}
-    choices = [{"index": 0, "delta": delta, "finish_reason": None} for delta in deltas]
+    choices: list[dict[str, Any]] = [{"index": 0, "delta": d, "finish_reason": None} for d in deltas]
     choices.append({"index": 0, "delta": {}, "finish_reason": "stop"})
     chunks = [json.dumps({**head, "choices": [choice]}, ensure_ascii=False) for choice in choices]
     body = "".join(f"data: {data}\n\n" for data in [*chunks, "[DONE]"])

@@ -78,10 +78,11 @@ class LiveClient:
             self._loop.close()
 
     async def _finish(self) -> None:
-        under_way = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in under_way:
-            task.cancel()
-        await asyncio.gather(*under_way, return_exceptions=True)
+        # A task may begin others while it is given up.
+        while under_way := asyncio.all_tasks() - {asyncio.current_task()}:
+            for task in under_way:
+                task.cancel()
+            await asyncio.gather(*under_way, return_exceptions=True)
         await self._client.aclose()
 
     async def _send(self, request: Request, probe: Probe) -> Answer:

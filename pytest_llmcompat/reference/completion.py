@@ -135,7 +135,7 @@ def _message(generation: Generation, request: ChatRequest) -> dict[str, Any]:
     if calls:
         message["tool_calls"] = [whole_call(call, defects) for call in calls]
         if request.legacy:
-            as_function_call(message, defects)
+            as_function_call(message, calls[0].name, calls[0].arguments, defects)
     if generation.reasoning:
         message["reasoning_content"] = "".join(generation.reasoning)
     if IN_REASONING in defects and request.format.kind == "json_schema":

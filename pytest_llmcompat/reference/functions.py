@@ -27,7 +27,8 @@ def modernise(body: dict[str, Any], defects: Defects) -> None:
     )
 
 
-def as_function_call(message: dict[str, Any], defects: Defects) -> None:
-    """Put the first call of a message where those who asked with `functions` look for it."""
+def as_function_call(message: dict[str, Any], name: str, arguments: str, defects: Defects) -> None:
+    """Put a call where those who asked with `functions` look for it, in place of `tool_calls`."""
     if AS_TOOLS not in defects:
-        message["function_call"] = message.pop("tool_calls")[0]["function"]
+        del message["tool_calls"]
+        message["function_call"] = {"name": name, "arguments": arguments}

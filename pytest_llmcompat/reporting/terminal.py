@@ -29,7 +29,7 @@ def print_summary(terminal: Any, run: Run) -> None:
         terminal.write_sep("=", f"llmcompat: {target.id}")
         for line in table(results):
             terminal.write_line(line)
-        for line in _warnings(results):
+        for line in _warnings(results, explained=terminal.verbosity > 0):
             terminal.write_line(line, yellow=True)
         for line in _missing(results):
             terminal.write_line(line, red=True)
@@ -68,10 +68,18 @@ def _row(name: str, counted: Counter[str], width: int) -> str:
     return name.ljust(width) + "".join(str(counted[column] or ".").rjust(14) for column in _COLUMNS)
 
 
-def _warnings(results: Iterable[dict[str, Any]]) -> Iterator[str]:
-    for result in sorted(results, key=lambda result: str(result["contract"])):
-        if result["verdict"] == "warn":
+def _warnings(results: Iterable[dict[str, Any]], *, explained: bool) -> Iterator[str]:
+    """A line for each warning, or its whole explanation (with `-v`)."""
+    warned = sorted(
+        (r for r in results if r["verdict"] == "warn"), key=lambda result: str(result["contract"])
+    )
+    for result in warned:
+        if explained:
+            yield from ("", *result["explanation"].splitlines())
+        else:
             yield f"warn {result['level'].upper():<6} {result['contract']}: {result['reason']}"
+    if warned and not explained:
+        yield "-v explains each warning, and so does --llm-report=PATH.json"
 
 
 def _missing(results: Iterable[dict[str, Any]]) -> Iterator[str]:

@@ -90,14 +90,28 @@ def test_run_without_broken_contracts_at_its_level_succeeds(judge: Judge, verdic
 
 
 def test_warnings_are_a_category_of_their_own(judge: Judge, verdicts: str) -> None:
-    """They have a letter, a word, and a line in the summary, which says why."""
+    """They have a letter, and a line in the summary, which says why."""
+    result = judge(verdicts, "-k", "should or doubt")
+    result.stdout.re_match_lines_random(
+        [
+            r".*test_verdicts\.py .*w.*",
+            r"warn MUST   outcomes\.doubt: chat-basic, status: found 200; expected 418",
+            r"warn SHOULD outcomes\.should: chat-basic, status: found 200; expected 418",
+            r"-v explains each warning.*",
+        ]
+    )
+
+
+def test_warnings_are_explained_with_v(judge: Judge, verdicts: str) -> None:
+    """With `-v` a warning has its word, and its four parts like a failure."""
     result = judge(verdicts, "-v", "-k", "should or doubt")
     result.stdout.re_match_lines_random(
         [
             r".*::test_should\[.*\] WARN .*",
             r".*::test_doubt\[.*\] WARN .*",
-            r"warn MUST   outcomes\.doubt: chat-basic, status: found 200; expected 418",
-            r"warn SHOULD outcomes\.should: chat-basic, status: found 200; expected 418",
+            r"SHOULD outcomes\.should is broken by .*",
+            r"Evidence:  chat-basic, status: found 200; expected 418",
+            r"Reproduce: curl .*",
         ]
     )
 
@@ -150,7 +164,7 @@ def test_bundled_failure_is_headed_by_level_and_contract(judge: Judge, wide_open
     )
 
 
-def test_hostile_text_never_reaches_the_terminal_raw(judge: Judge) -> None:
+def test_hostile_text_never_reaches_the_terminal_raw(judge: Judge, pytester: pytest.Pytester) -> None:
     """An endpoint cannot clear the screen, retitle the window or fake a green run."""
     nasty = "\x1b[2J\x1b]0;pwned\x07\x9b31m\u202egreen\r\n\ud800"
 
@@ -164,12 +178,16 @@ def test_hostile_text_never_reaches_the_terminal_raw(judge: Judge) -> None:
             connection.answer({"error": error}, 400, {"x-request-id": "\x1b[2J"})
 
     with serving(script) as server:
-        result = judge("-rA", "-vv", "--llm-level=may", endpoint=server.base_url, model="m\x1b[2J\nm")
+        options = ("-rA", "-vv", "--llm-level=may", "--llm-report=report.json")
+        result = judge(*options, endpoint=server.base_url, model="m\x1b[2J\nm")
     shown = result.stdout.str() + result.stderr.str()
     assert result.parseoutcomes()["failed"] > 10
     assert result.parseoutcomes()["skipped"] > 10
     assert "[2J" in shown
     assert {character for character in shown if not character.isprintable()} == {"\n"}
+    for entry in report_of(pytester)["results"]:
+        assert entry["reason"].isprintable()
+        assert entry["explanation"].replace("\n", "").isprintable()
 
 
 def test_junit_file_names_contract_level_verdict_and_target(
@@ -202,12 +220,13 @@ def test_contract_that_crashes_is_an_error_and_judges_nothing(
         @contract("outcomes.crash", MUST, source="s")
         def test_crash(chat_basic):
             '''It is a teapot.'''
-            raise ZeroDivisionError("the contract's own fault")
+            raise ZeroDivisionError("the contract's own fault\\x1b[2J")
         """
     )
     result = judge(str(path), "--llm-report=report.json")
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*ZeroDivisionError: the contract's own fault"])
+    result.stdout.fnmatch_lines(["*ZeroDivisionError: the contract's own fault\\x1b[[]2J"])
+    assert "\x1b" not in result.stdout.str()
     (entry,) = report_of(pytester)["results"]
     assert entry["verdict"] == "inconclusive"
-    assert entry["reason"] == "not judged: ZeroDivisionError: the contract's own fault"
+    assert entry["reason"] == "not judged: ZeroDivisionError: the contract's own fault\\x1b[2J"

@@ -214,7 +214,7 @@ def test_damaged_cassette_is_a_line_that_names_it(judge: Judge, pytester: pytest
     [
         (
             ["--llm-model=zzz"],
-            "no cassettes of that model below cassettes; there are reference-small at http://127*",
+            "no cassettes of that model below cassettes; there are m\\x1b[[]2J at http://127*",
         ),
         (
             ["--llm-endpoint=groq"],
@@ -225,8 +225,9 @@ def test_damaged_cassette_is_a_line_that_names_it(judge: Judge, pytester: pytest
 def test_replay_of_what_was_not_recorded_says_what_there_is(
     judge: Judge, pytester: pytest.Pytester, arguments: list[str], said: str
 ) -> None:
-    """The user picks from the list, or records."""
-    judge("--llm-record", "-k", "auth.scheme")
+    """The user picks from the list, or records; a name in a cassette cannot fool a terminal."""
+    with serving(answering) as server:
+        judge("--llm-record", "-k", "auth.scheme", endpoint=server.base_url, model="m\x1b[2J")
     result = pytester.runpytest_inprocess("--llm-replay", *arguments)
     assert result.ret is pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines([f"ERROR: --llm-replay: {said}"])

@@ -1,0 +1,36 @@
+"""What a judgement reads: its parameters by name, looked up in the lab of a target."""
+
+from __future__ import annotations
+
+from pytest_llmcompat.exchange import Exchange, Request
+from pytest_llmcompat.lab import Lab
+from pytest_llmcompat.probes import BY_FIXTURE, FAMILIES, OPT_IN, PROBES, chosen, family
+
+__all__ = ["is_chosen", "read"]
+
+
+def is_chosen(probe_id: str, suites: tuple[str, ...]) -> bool:
+    """True when a probe belongs to the chosen suites; no names mean all that are sent unasked."""
+    return PROBES[probe_id].suite in chosen(suites)
+
+
+def read(lab: Lab, name: str, suites: tuple[str, ...] = ()) -> object:
+    """The target, the exchange of a probe, or those of a family, by the name of the parameter.
+
+    A probe of a suite that was not chosen is not sent, and its exchange says so. Raises KeyError for another
+    name, MissingExchange when a replay does not hold the probe.
+    """
+    if name == "llm_target":
+        return lab.target
+    if name in FAMILIES:
+        return tuple(lab.exchange(probe.id) for probe in family(name, suites))
+    probe_id = BY_FIXTURE[name]
+    if is_chosen(probe_id, suites):
+        return lab.exchange(probe_id)
+    unsent = f"{probe_id} was not sent: {_left_out(PROBES[probe_id].suite)}"
+    request = Request("", lab.target.endpoint, (), b"")
+    return Exchange(probe_id, lab.target.id, request, unsent=unsent, requests=0)
+
+
+def _left_out(suite: str) -> str:
+    return f"only --llm-suite={OPT_IN} sends it" if suite == OPT_IN else f"--llm-suite leaves {suite} out"
