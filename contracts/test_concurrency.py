@@ -79,7 +79,7 @@ def test_streams_do_not_mix(concurrent_2: Exchange, concurrent_4: Exchange) -> N
     source="own rule: a server that cannot serve a request now says 429 or 503",
     breaks="Two users at a time are enough for one of them to get an error or half an answer.",
     fix="Queue what cannot be served at once, or answer 429 or 503 with `Retry-After`.",
-    catches=("concurrent-500",),
+    catches=("concurrent-500", "streams-500"),
     cases="lemonade-sdk/lemonade#1836",
 )
 def test_requests_at_once_are_served_or_put_off(

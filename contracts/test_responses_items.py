@@ -76,7 +76,8 @@ def _thought(document: Document) -> int:
     SHOULD,
     passive="responses",
     source=_SPEC.format(
-        45301, "OutputTextContent requires `annotations`; OpenAI's answers of 2025 lack `logprobs`"
+        45301,
+        "OutputMessage; its OutputTextContent requires `annotations`; OpenAI's answers of 2025 lack `logprobs`",
     ),
     breaks="Typed clients that require the key end in a parse error; loops over it raise.",
     fix="Send `annotations: []` beside the text.",

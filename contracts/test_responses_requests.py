@@ -67,7 +67,7 @@ def test_instructions_reach_the_model(resp_basic: Exchange, resp_stream: Exchang
 @contract(
     "responses.input-items",
     MUST,
-    source=_SPEC.format(36274, "InputParam: a text or a list of items"),
+    source=_SPEC.format(36274, "CreateResponse, `input`: a text or a list of items"),
     breaks="Programs that use the other form, as every agent framework does, are refused.",
     fix='Accept `input` as a text and as messages with parts {"type": "input_text", "text": …}.',
     catches=("response-list-input-refused", "response-string-input-refused"),
@@ -195,7 +195,7 @@ def test_unknown_model_is_refused(resp_err: Exchange) -> None:
 @contract(
     "responses.structured",
     SHOULD,
-    source=_SPEC.format(36274, "ResponseTextParam, `format` of the type json_schema"),
+    source=_SPEC.format(36274, "CreateResponse, `text`: `format` of the type json_schema"),
     breaks="`responses.parse()` raises; programs without checks store values they never allowed.",
     fix="Constrain the model by the schema of `text.format`, or refuse it by name.",
     catches=("response-format-ignored", "response-json-fenced", "response-json-other-values"),

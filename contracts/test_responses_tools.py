@@ -50,7 +50,7 @@ def test_call_is_an_item(resp_tool: Exchange) -> None:
 @contract(
     "responses.tool-flat-schema",
     MUST,
-    source="OpenAI's specification (openapi.yaml f85dbe2): FunctionTool: `type`, `name`, `parameters`, `strict` side by side",
+    source="OpenAI's specification: FunctionTool: `type`, `name`, `parameters`, `strict` side by side",
     breaks="Every agent framework that speaks the Responses API is refused, or its tools are never seen.",
     fix="Read tools of /responses in the flat form, without `function` around them.",
     catches=("response-nested-tools-only", "response-flat-tools-ignored"),
@@ -113,7 +113,9 @@ def _expect_joined(stream: ResponseStream, event: Document) -> None:
 @contract(
     "responses.tool-roundtrip",
     MUST,
-    source=_SPEC.format(36274, "InputParam: FunctionToolCall and FunctionToolCallOutput are items of it"),
+    source=_SPEC.format(
+        36274, "CreateResponse, `input`: FunctionToolCall and FunctionToolCallOutput are items of it"
+    ),
     breaks="No agent gets further than its first call.",
     fix="Accept `function_call` and `function_call_output` items in `input`.",
     catches=("response-call-output-refused", "response-call-output-500"),

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from pytest_llmcompat.exchange import Exchange, Request
-from pytest_llmcompat.lab import Lab
-from pytest_llmcompat.probes import BY_FIXTURE, FAMILIES, OPT_IN, PROBES, chosen, family
+from typing import Protocol
 
-__all__ = ["is_chosen", "read"]
+from pytest_llmcompat.exchange import Exchange, Request
+from pytest_llmcompat.probes import BY_FIXTURE, FAMILIES, OPT_IN, PROBES, chosen, family
+from pytest_llmcompat.target import Target
+
+__all__ = ["Source", "is_chosen", "read"]
+
+
+class Source(Protocol):
+    """Where exchanges of one target come from: a lab, or the recordings of others."""
+
+    target: Target
+
+    def exchange(self, probe_id: str) -> Exchange:
+        """The exchange of a probe."""
 
 
 def is_chosen(probe_id: str, suites: tuple[str, ...]) -> bool:
@@ -14,7 +25,7 @@ def is_chosen(probe_id: str, suites: tuple[str, ...]) -> bool:
     return PROBES[probe_id].suite in chosen(suites)
 
 
-def read(lab: Lab, name: str, suites: tuple[str, ...] = ()) -> object:
+def read(lab: Source, name: str, suites: tuple[str, ...] = ()) -> object:
     """The target, the exchange of a probe, or those of a family, by the name of the parameter.
 
     A probe of a suite that was not chosen is not sent, and its exchange says so. Raises KeyError for another
