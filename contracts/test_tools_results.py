@@ -43,7 +43,7 @@ def test_results_are_accepted(tool_required: Exchange, tool_auto: Exchange, tool
     """An assistant message with `tool_calls` and `content: null`, and the results behind it, are accepted."""
     _accepted(tool_required, tool_auto)
     refused = came(tool_result).status in _REFUSALS
-    expect(not refused, tool_result, "status", "200: the calls of the model itself, with their results")
+    expect(not refused, tool_result, "status", "200: tool calls beside `content: null`, with their results")
     answered(tool_result)
 
 

@@ -112,12 +112,12 @@ def decided(exchange: Exchange) -> Exchange:
 
 
 def unrouted(exchange: Exchange) -> bool:
-    """True for a 404 or 405 that may only say that there is no such route: of any but those of chat and models.
+    """True for a 404 or 405 that may only say that there is no such route: any but chat and the list of models.
 
     It then comes from the web framework and not from the API (transport.unknown-route-json judges that).
     """
-    known = ("/chat/completions", "/models")
-    return exchange.status in (404, 405) and not any(route in exchange.request.url for route in known)
+    path = exchange.request.url.partition("?")[0]
+    return exchange.status in (404, 405) and not path.endswith(("/chat/completions", "/models"))
 
 
 def refused(exchange: Exchange) -> Document:

@@ -6,22 +6,21 @@ import pytest
 
 from pytest_llmcompat.suite import CASSETTES
 from pytest_llmcompat.verdict import Outcome, Verdict
-from tests.interop.table import PAGE, page, replayed
+from tests.interop.table import PAGE, page, recorded, replayed
 
-LITELLM = ("http://127.0.0.1:4000/v1", "mock-text")
-LLAMA = ("http://127.0.0.1:8000/v1", "tiny")
+TARGETS = recorded()
 
 
 @pytest.fixture(scope="module")
 def litellm() -> dict[str, Verdict]:
     """The verdicts on LiteLLM's proxy, by contract."""
-    return {verdict.contract.id: verdict for verdict in replayed(*LITELLM)}
+    return {verdict.contract.id: verdict for verdict in replayed(TARGETS["4000"])}
 
 
 @pytest.fixture(scope="module")
 def llama() -> dict[str, Verdict]:
     """The verdicts on llama-cpp-python's server, by contract."""
-    return {verdict.contract.id: verdict for verdict in replayed(*LLAMA)}
+    return {verdict.contract.id: verdict for verdict in replayed(TARGETS["8000"])}
 
 
 def test_page_is_in_step_with_the_cassettes() -> None:

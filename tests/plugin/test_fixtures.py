@@ -47,7 +47,7 @@ def test_tests_that_read_a_target_run_once_for_each(judge: Judge, pytester: pyte
         assert chat_basic.ok
 
     def test_family(stream_exchanges):
-        assert all(exchange.ok for exchange in stream_exchanges)
+        assert all(exchange.ok for exchange in stream_exchanges if exchange.unsent is None)
 
     def test_other():
         pass
