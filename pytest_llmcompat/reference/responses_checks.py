@@ -183,9 +183,7 @@ def _check_tool(at: str, tool: Any, defects: Defects) -> None:
     if tool.get("parameters") is not None:
         check_object(f"{at}.parameters", tool["parameters"])
         whose, code = f"function '{tool['name']}'", "invalid_function_parameters"
-        check_schema(
-            tool["parameters"], f"{at}.parameters", whose, code, strict=tool.get("strict") is not False
-        )
+        check_schema(tool["parameters"], f"{at}.parameters", whose, code, strict=tool.get("strict") is True)
 
 
 def _check_format(sent: Any) -> None:

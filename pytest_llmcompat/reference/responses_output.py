@@ -181,6 +181,7 @@ def response(written: Written, status: str = "completed") -> dict[str, Any]:
         "id": written.id,
         "object": "response",
         "created_at": written.created,
+        "completed_at": written.created if status == "completed" else None,
         "status": status,
         "background": written.request.background,
         "error": None,

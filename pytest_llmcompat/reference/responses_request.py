@@ -204,4 +204,8 @@ def _echo(body: Mapping[str, Any]) -> dict[str, Any]:
         "truncation": body.get("truncation") or "disabled",
         "user": body.get("user"),
         "metadata": body.get("metadata") or {},
+        "presence_penalty": 0.0,
+        "frequency_penalty": 0.0,
+        "safety_identifier": body.get("safety_identifier"),
+        "prompt_cache_key": body.get("prompt_cache_key"),
     }
