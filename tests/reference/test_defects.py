@@ -20,7 +20,7 @@ PACKAGE = Path(pytest_llmcompat.reference.__file__).parent
 MODULES = {path.stem: ast.parse(path.read_text(encoding="utf-8")) for path in PACKAGE.glob("*.py")}
 VARIANTS = sorted(name for name, declared in DEFECTS.items() if declared.legal)
 NOISE = {"date", "openai-processing-ms", "x-ratelimit-reset-requests", "x-ratelimit-reset-tokens"}
-CREATED = re.compile(rb'"created(?:_at)?":\d+')
+CLOCKS = re.compile(rb'"(?:created(?:_at)?|completed_at)":\d+')
 
 # One red pixel.
 PICTURE = (
@@ -73,7 +73,7 @@ def observed(reference: Reference) -> list[tuple[int, dict[str, str], bytes, boo
             answer = http.send(request, stream=True)
             parts = list(answer.iter_raw())
             headers = {name: value for name, value in answer.headers.items() if name not in NOISE}
-            seen.append((answer.status_code, headers, CREATED.sub(b"", b"".join(parts)), len(parts) > 1))
+            seen.append((answer.status_code, headers, CLOCKS.sub(b"", b"".join(parts)), len(parts) > 1))
     return seen
 
 
