@@ -10,7 +10,7 @@ from typing import Any
 from pytest_llmcompat.exchange import Exchange
 from pytest_llmcompat.target import Target
 
-__all__ = ["Authorization", "Context", "Probe", "Unsendable", "fixture_name", "select"]
+__all__ = ["Authorization", "Context", "Probe", "Unsendable", "fixture_name"]
 
 
 class Authorization(StrEnum):
@@ -97,8 +97,3 @@ class Probe:
 def fixture_name(probe_id: str) -> str:
     """The name under which contracts read a probe: `chat-basic` → `chat_basic`."""
     return probe_id.replace("-", "_")
-
-
-def select(probes: Mapping[str, Probe], suites: tuple[str, ...]) -> tuple[Probe, ...]:
-    """The probes of the named suites, in their order; all of them for no names."""
-    return tuple(probe for probe in probes.values() if not suites or probe.suite in suites)

@@ -9,7 +9,7 @@ import pytest
 
 from pytest_llmcompat.exchange import Exchange, Request
 from pytest_llmcompat.lab.sending import obtain
-from pytest_llmcompat.probe import Context, Probe, select
+from pytest_llmcompat.probe import Context, Probe
 from pytest_llmcompat.probes import PROBES
 from pytest_llmcompat.probes.core import WRONG_KEY
 from pytest_llmcompat.redaction import KEY_MARKER
@@ -335,7 +335,7 @@ def test_hostile_server_gets_a_bounded_number_of_requests() -> None:
             connection.answer(refusal(f"{words[count % len(words)]} is bad"), 400)
 
     with serving(script) as server, lab_on(server) as lab:
-        for probe in select(PROBES, ()):
+        for probe in PROBES.values():
             assert lab.exchange(probe.id).requests <= 60
 
 
