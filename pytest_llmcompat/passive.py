@@ -17,7 +17,7 @@ from pytest_llmcompat.probes import FAMILIES, PROBES
 from pytest_llmcompat.target import Target
 from pytest_llmcompat.verdict import Outcome, Verdict, judge
 
-__all__ = ["judge_alone", "judge_recorded", "judge_throughout", "of_kind"]
+__all__ = ["judge_alone", "judge_recorded", "judge_throughout", "of_kind", "ordinary"]
 
 # The verdict on many exchanges is the first of these that one of them gets.
 _PRECEDENCE: Final = (Outcome.FAIL, Outcome.WARN, Outcome.PASS, Outcome.UNSUPPORTED, Outcome.INCONCLUSIVE)
@@ -30,7 +30,7 @@ def of_kind(contract: Contract, exchanges: Iterable[Exchange]) -> list[Exchange]
 
 
 def judge_alone(
-    contract: Contract, exchange: Exchange, target: Target, fails_at: Level = Level.MUST
+    contract: Contract, exchange: Exchange, target: Target, fails_at: Level | None = Level.MUST
 ) -> Verdict:
     """The verdict of a passive contract on one exchange."""
 
@@ -47,7 +47,7 @@ def judge_throughout(
     target: Target,
     read: Callable[[str], Any],
     exchanges: Iterable[Exchange],
-    fails_at: Level = Level.MUST,
+    fails_at: Level | None = Level.MUST,
 ) -> Verdict:
     """The verdict of a contract in a run: on what it reads and, when it is passive, on every other exchange.
 
@@ -55,12 +55,12 @@ def judge_throughout(
     are left to the contracts on them.
     """
     verdict = judge(contract, target.id, read, fails_at)
-    others = [e for e in of_kind(contract, exchanges) if _is_ordinary(e) and not _reads(contract, e)]
+    others = [e for e in ordinary(contract, exchanges) if not _reads(contract, e)]
     return _joined([verdict, *(judge_alone(contract, e, target, fails_at) for e in others)])
 
 
 def judge_recorded(
-    contract: Contract, target: Target, exchanges: Iterable[Exchange], fails_at: Level = Level.MUST
+    contract: Contract, target: Target, exchanges: Iterable[Exchange], fails_at: Level | None = Level.MUST
 ) -> Verdict:
     """The verdict of a passive contract on recordings from anywhere."""
     judged = [judge_alone(contract, e, target, fails_at) for e in of_kind(contract, exchanges)]
@@ -68,6 +68,11 @@ def judge_recorded(
         kinds = " or ".join(contract.passive)
         return Verdict(contract, target.id, Outcome.INCONCLUSIVE, f"nothing of the kind {kinds} is recorded")
     return _joined(judged)
+
+
+def ordinary(contract: Contract, exchanges: Iterable[Exchange]) -> list[Exchange]:
+    """Those of the exchanges of a run that a passive contract is about, whatever else it reads."""
+    return [exchange for exchange in of_kind(contract, exchanges) if _is_ordinary(exchange)]
 
 
 def _is_ordinary(exchange: Exchange) -> bool:
@@ -93,4 +98,5 @@ def _joined(verdicts: list[Verdict]) -> Verdict:
     others = len(alike) - 1
     more = f" (and {others} more {'exchange' if others == 1 else 'exchanges'})" if others else ""
     evidence = tuple(evidence for verdict in alike for evidence in verdict.evidence)
-    return Verdict(first.contract, first.target, first.outcome, f"{first.reason}{more}", evidence)
+    broken = any(verdict.broken for verdict in alike)
+    return Verdict(first.contract, first.target, first.outcome, f"{first.reason}{more}", evidence, broken)

@@ -64,6 +64,7 @@ class Verdict:
 
     reason: one line that says why; "" for a pass.
     evidence: the places that broke the claim; empty unless the outcome is fail, warn or waived.
+    broken: the claim does not hold; False for a warning about one that holds in a weaker form.
     """
 
     contract: Contract
@@ -71,6 +72,7 @@ class Verdict:
     outcome: Outcome
     reason: str = ""
     evidence: tuple[Evidence, ...] = ()
+    broken: bool = False
 
 
 def expect(holds: bool, place: Place, where: str, expected: str, found: object = MISSING) -> None:
@@ -106,22 +108,24 @@ def inconclusive(reason: str) -> NoReturn:
 
 
 def judge(
-    contract: Contract, target: str, read: Callable[[str], Any], fails_at: Level = Level.MUST
+    contract: Contract, target: str, read: Callable[[str], Any], fails_at: Level | None = Level.MUST
 ) -> Verdict:
     """Run a judgement on what `read` gives for each of its parameters.
 
-    A broken contract at or above the level `fails_at` is a fail, one below it a warning.
+    A broken contract at or above the level `fails_at` is a fail, one below it a warning; None fails none.
     """
+    fails = fails_at is not None and contract.level.rank <= fails_at.rank
     try:
         contract.judgement(**{name: read(name) for name in contract.reads})
     except Doubtful as doubt:
         return Verdict(contract, target, Outcome.WARN, str(doubt), (doubt.evidence,))
     except Broken as broken:
-        outcome = Outcome.FAIL if contract.level.rank <= fails_at.rank else Outcome.WARN
-        return Verdict(contract, target, outcome, str(broken), (broken.evidence,))
+        outcome = Outcome.FAIL if fails else Outcome.WARN
+        return Verdict(contract, target, outcome, str(broken), (broken.evidence,), broken=True)
     except AssertionError as plain:
-        outcome = Outcome.FAIL if contract.level.rank <= fails_at.rank else Outcome.WARN
-        return Verdict(contract, target, outcome, str(plain) or "the assertion does not hold")
+        outcome = Outcome.FAIL if fails else Outcome.WARN
+        reason = str(plain) or "the assertion does not hold"
+        return Verdict(contract, target, outcome, reason, broken=True)
     except Unsupported as missing:
         return Verdict(contract, target, Outcome.UNSUPPORTED, str(missing))
     except Inconclusive as unsettled:
