@@ -15,9 +15,30 @@ from urllib.parse import urlsplit
 
 from pytest_llmcompat.settings import Settings, WrongUsage
 
-__all__ = ["REFERENCE", "Endpoint", "endpoint_of", "presets", "read_key"]
+__all__ = ["REFERENCE", "Endpoint", "Preset", "endpoint_of", "is_reference", "presets", "read_key"]
 
 REFERENCE: Final = "reference"
+# Stands in a base URL for what is the user's own.
+_RESOURCE: Final = "{resource}"
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """A provider or local server that is known by name.
+
+    base_url: with `{resource}` where a name of the user's stands. key_variable: the environment variable of the key.
+    documentation: where it describes its OpenAI surface. dialect: the deviations that it states; "" for none known.
+    source: where base URL and variable are from. checked: the day on which the source was read.
+    keyless: it has no keys unless its owner sets one.
+    """
+
+    base_url: str
+    key_variable: str
+    documentation: str
+    dialect: str
+    source: str
+    checked: str
+    keyless: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,24 +46,36 @@ class Endpoint:
     """Where to send, and which variable holds the key by default.
 
     name: how target ids call it: the preset's name, or host and port.
+    keyless: without a key it is asked without one.
     """
 
     name: str
     base_url: str
     key_variable: str
+    keyless: bool = False
 
 
 @cache
-def presets() -> Mapping[str, Mapping[str, str]]:
-    """The providers known by name: base URL, key variable, and the source of both."""
-    known: dict[str, dict[str, str]] = json.loads(Path(__file__).with_name("presets.json").read_text("utf-8"))
-    return known
+def presets() -> Mapping[str, Preset]:
+    """The providers and local servers known by name."""
+    entries = json.loads(Path(__file__).with_name("presets.json").read_text("utf-8"))
+    return {name: Preset(**entry) for name, entry in entries.items()}
+
+
+def is_reference(text: str) -> bool:
+    """True for the embedded reference, `reference`, also with defects: `reference+stream-without-done`."""
+    return text.partition("+")[0] == REFERENCE
 
 
 def endpoint_of(text: str) -> Endpoint:
     """The endpoint that a user typed: a URL or the name of a preset. Raises WrongUsage."""
     if preset := presets().get(text):
-        return Endpoint(text, preset["base_url"].rstrip("/"), preset["key_variable"])
+        if _RESOURCE in preset.base_url:
+            raise WrongUsage(
+                f"--llm-endpoint: {text!r} is at an address of your own: "
+                f"give {preset.base_url.replace(_RESOURCE, 'RESOURCE')} with the name of your resource"
+            )
+        return Endpoint(text, preset.base_url, preset.key_variable, preset.keyless)
     try:
         parts = urlsplit(text)
         port = parts.port
@@ -58,6 +91,8 @@ def endpoint_of(text: str) -> Endpoint:
             "query or fragment; keys go into --llm-api-key-env=NAME"
         )
     base_url = text.rstrip("/")
+    if owned := _owned(base_url):
+        return owned
     return Endpoint(_name(base_url, parts.hostname, port), base_url, "OPENAI_API_KEY")
 
 
@@ -75,9 +110,22 @@ def _hint(text: str) -> str:
     return f"names: {', '.join([REFERENCE, *presets()])}"
 
 
+def _owned(base_url: str) -> Endpoint | None:
+    """The endpoint of a preset whose base URL holds a name of the user's.
+
+    Its key variable comes along: such a preset has no other way of being asked for.
+    """
+    for name, preset in presets().items():
+        before, resource, after = preset.base_url.partition(_RESOURCE)
+        form = rf"{re.escape(before)}[\w-]+{re.escape(after)}"
+        if resource and re.fullmatch(form, base_url, re.IGNORECASE):
+            return Endpoint(name, base_url, preset.key_variable, preset.keyless)
+    return None
+
+
 def _name(base_url: str, host: str, port: int | None) -> str:
     """A public provider's URL is called like the provider, so that a target has one id however it was typed."""
-    known = (name for name, preset in presets().items() if preset["base_url"].rstrip("/") == base_url)
+    known = (name for name, preset in presets().items() if preset.base_url == base_url)
     local = host if port is None else f"{host}:{port}"
     return next(known, local) if base_url.startswith("https://") else local
 
@@ -85,7 +133,10 @@ def _name(base_url: str, host: str, port: int | None) -> str:
 def read_key(
     settings: Settings, endpoint: Endpoint, environment: Mapping[str, str] = os.environ
 ) -> str | None:
-    """The key for an endpoint, None for none. Raises WrongUsage when it is missing or cannot be a header."""
+    """The key for an endpoint, None for none: by order, or because it is known to need none.
+
+    Raises WrongUsage when a key is missing or cannot be a header.
+    """
     if settings.no_auth:
         return None
     if settings.api_key is not None:
@@ -93,6 +144,8 @@ def read_key(
     variable = settings.api_key_env or endpoint.key_variable
     key = environment.get(variable)
     if not key:
+        if endpoint.keyless and settings.api_key_env is None:
+            return None
         raise WrongUsage(
             f"no key for {endpoint.name}: set the environment variable {variable}, name another with "
             "--llm-api-key-env=NAME, or say --llm-no-auth if the server has no keys"

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import fields
+from datetime import date
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
 import pytest_llmcompat
-from pytest_llmcompat.endpoint import Endpoint, endpoint_of, presets, read_key
+from pytest_llmcompat.endpoint import REFERENCE, Endpoint, Preset, endpoint_of, presets, read_key
 from pytest_llmcompat.settings import Settings, WrongUsage
 
 LOCAL = Endpoint("localhost:8000", "http://localhost:8000/v1", "OPENAI_API_KEY")
+KEYLESS = Endpoint("vllm", "http://localhost:8000/v1", "VLLM_API_KEY", keyless=True)
+AZURE = "https://my-resource-2.openai.azure.com/openai/v1"
+OWNED = [name for name, preset in presets().items() if "{resource}" in preset.base_url]
 
 
 @pytest.mark.parametrize(
@@ -32,6 +39,43 @@ def test_url_is_taken_as_it_is(text: str, name: str, base_url: str) -> None:
 def test_name_of_a_provider_brings_base_url_and_key_variable() -> None:
     """Users need not look either up."""
     assert endpoint_of("deepseek") == Endpoint("deepseek", "https://api.deepseek.com/v1", "DEEPSEEK_API_KEY")
+
+
+@pytest.mark.parametrize("text", [AZURE, f"{AZURE}/"])
+def test_url_with_a_name_of_the_user_is_known_by_its_form(text: str) -> None:
+    """Its preset's name and key variable go with it."""
+    assert endpoint_of(text) == Endpoint("azure-openai", AZURE, "AZURE_OPENAI_API_KEY")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://my-resource.openai.azure.com/openai",
+        "https://my-resource.openai.azure.com.example.com/openai/v1",
+        "https://example.com/my-resource.openai.azure.com/openai/v1",
+        "http://my-resource.openai.azure.com/openai/v1",
+    ],
+)
+def test_url_that_only_resembles_such_a_form_gets_no_key_of_it(url: str) -> None:
+    """A key goes to nobody but whom it is for."""
+    assert endpoint_of(url).key_variable == "OPENAI_API_KEY"
+
+
+@pytest.mark.parametrize("name", OWNED)
+def test_name_of_a_provider_with_addresses_of_users_says_what_to_type(name: str) -> None:
+    """The form of the URL, in one line."""
+    said = r"give https://RESOURCE\.\S+/v1 with the name of your resource"
+    with pytest.raises(WrongUsage, match=said) as wrong:
+        endpoint_of(name)
+    assert str(wrong.value).isprintable()
+
+
+@pytest.mark.parametrize("name", sorted(presets().keys() - set(OWNED)))
+def test_every_other_name_is_an_endpoint(name: str) -> None:
+    """What is typed as a name equals what is typed as a URL, but for the key."""
+    endpoint = endpoint_of(name)
+    assert endpoint.name == name
+    assert endpoint_of(endpoint.base_url).base_url == endpoint.base_url
 
 
 @pytest.mark.parametrize(
@@ -92,6 +136,29 @@ def test_missing_key_names_variable_and_ways_out(environment: dict[str, str]) ->
     assert "--llm-no-auth" in str(wrong.value)
 
 
+@pytest.mark.parametrize(
+    ("settings", "environment", "key"),
+    [
+        (Settings(), {}, None),
+        (Settings(), {"VLLM_API_KEY": ""}, None),
+        (Settings(), {"OPENAI_API_KEY": "a"}, None),
+        (Settings(), {"VLLM_API_KEY": "b"}, "b"),
+        (Settings(api_key="typed"), {}, "typed"),
+    ],
+)
+def test_server_without_keys_gets_one_only_when_it_is_meant(
+    settings: Settings, environment: dict[str, str], key: str | None
+) -> None:
+    """Its own variable is taken; a key for somebody else is not."""
+    assert read_key(settings, KEYLESS, environment) == key
+
+
+def test_variable_that_was_named_has_to_be_set_for_a_server_without_keys_too() -> None:
+    """Who names a variable wants a key."""
+    with pytest.raises(WrongUsage, match="set the environment variable MINE"):
+        read_key(Settings(api_key_env="MINE"), KEYLESS, {})
+
+
 @pytest.mark.parametrize("key", ["s3cret\n", " s3cret", "s3\ncret", "s3 cret", "s3crét", "s3\x00cret"])
 def test_key_that_no_header_can_carry_is_refused_and_not_repeated(key: str) -> None:
     """White space from copying is the usual reason, and servers answer it with a bare 401."""
@@ -100,11 +167,37 @@ def test_key_that_no_header_can_carry_is_refused_and_not_repeated(key: str) -> N
     assert key.strip() not in str(wrong.value)
 
 
-def test_presets_are_whole_and_say_where_they_come_from() -> None:
-    """Each provider has a usable base URL, a variable and a source."""
+def test_presets_are_what_the_data_file_says() -> None:
+    """Every entry has every key, in one order, and base URLs and names are distinct."""
     file = Path(pytest_llmcompat.__file__).with_name("presets.json")
-    assert presets() == json.loads(file.read_text("utf-8"))
-    for preset in presets().values():
-        assert endpoint_of(preset["base_url"]).base_url == preset["base_url"]
-        assert preset["key_variable"].endswith("_API_KEY")
-        assert preset["source"]
+    entries = json.loads(file.read_text("utf-8"), object_pairs_hook=list)
+    names = [name for name, _ in entries]
+    assert len(names) == len(set(names)) == len({preset.base_url for preset in presets().values()})
+    assert REFERENCE not in names
+    every = [field.name for field in fields(Preset)]
+    for _, entry in entries:
+        keys = [key for key, _ in entry]
+        assert keys == (every if "keyless" in keys else every[:-1])
+
+
+@pytest.mark.parametrize("name", presets())
+def test_preset_is_sane(name: str) -> None:
+    """A name that can be typed, a base URL that is sent to safely, a variable, and where it is from."""
+    preset = presets()[name]
+    assert re.fullmatch(r"[a-z]+(-[a-z]+)*", name)
+    place = urlsplit(preset.base_url)
+    assert place.scheme == ("http" if place.hostname == "localhost" else "https")
+    assert preset.keyless == (place.hostname == "localhost")
+    assert not preset.base_url.endswith("/")
+    assert re.fullmatch(r"[A-Z][A-Z_]*_(API_KEY|API_TOKEN|TOKEN)", preset.key_variable)
+    assert preset.documentation.startswith("https://")
+    assert preset.source
+    assert date.fromisoformat(preset.checked).isoformat() == preset.checked
+    assert "\n" not in preset.dialect
+    assert preset.dialect == "" or preset.dialect.endswith(".")
+
+
+def test_variables_are_distinct() -> None:
+    """No provider is sent another one's key."""
+    variables = [preset.key_variable for preset in presets().values()]
+    assert len(variables) == len(set(variables))
