@@ -1,6 +1,6 @@
 """Write the pages of docs/ that are made from the code: the contract reference, the proof and real traffic.
 
-    python -m docs.generate                              # docs/contracts/*.md and docs/proof.md
+    python -m docs.generate                              # docs/contracts/*.md, docs/{proof,clients,providers}.md
     python -m docs.generate --corpus ../shared/corpus    # and docs/real-world.md
 
 `tests/test_docs.py` and `tests/test_corpus.py` fail when a page is not what this writes.
@@ -17,6 +17,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import Final
 
+from docs.client_page import client_page
+from docs.provider_page import provider_page
 from pytest_llmcompat.contract import Contract, Level
 from pytest_llmcompat.exchange import Exchange
 from pytest_llmcompat.kind import kinds_of
@@ -43,6 +45,8 @@ def contract_pages() -> dict[Path, str]:
     pages = {Path("contracts") / f"{area}.md": _area_page(area, group) for area, group in areas.items()}
     pages[Path("contracts") / "README.md"] = _index(areas)
     pages[Path("proof.md")] = _proof(contracts)
+    pages[Path("clients.md")] = f"{_MADE}\n{client_page(contracts)}"
+    pages[Path("providers.md")] = f"{_MADE}\n{provider_page()}"
     return pages
 
 
