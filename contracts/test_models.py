@@ -143,6 +143,23 @@ def test_tested_model_is_listed(models_list: Exchange, llm_target: Target) -> No
     warn_unless(llm_target.model in ids, document, "/data", f"an entry with the id {llm_target.model}", ids)
 
 
+@contract(
+    "models.required",
+    MUST,
+    source="own rule: `require_models` of the target in llmcompat.toml",
+    breaks="Programs that are configured for one of these models get 404 on their first request.",
+    fix="Serve the missing model under this id, or take it off `require_models`.",
+    catches=("models-without-required",),
+)
+def test_required_models_are_listed(models_list: Exchange, llm_target: Target) -> None:
+    """Each model that the user requires of the target is in the list of models."""
+    if not llm_target.require_models:
+        inconclusive("no model is required of this target (require_models in llmcompat.toml)")
+    ids = [entry.at("/id") for entry in _entries(models_list)]
+    for required in llm_target.require_models:
+        expect(required in ids, body(models_list), "/data", f"an entry with the id {required}", ids)
+
+
 def _asked_id(models_retrieve: Exchange) -> str:
     return unquote(urlsplit(models_retrieve.request.url).path.rpartition("/")[2])
 

@@ -5,19 +5,32 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-__all__ = ["Target"]
+__all__ = ["Latency", "Target"]
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """How many seconds answers may take; None for no limit.
+
+    first_token: from sending to the first text of a stream. answer: to the end of any answer to `chat-basic`.
+    """
+
+    first_token: float | None = None
+    answer: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
     """What is on trial.
 
-    id: short name that tests and reports show, `MODEL@HOST`.
+    id: short name that tests and reports show, `MODEL@HOST`, or `MODEL@NAME` of a target that has a name.
     endpoint: base URL without a trailing slash, such as `https://api.example.com/v1`.
     model: id of the model asked for. embedding_model: likewise for embeddings; None to take one that is listed.
     key: bearer key, None for none; never shown.
     headers: further request headers, sent with each request.
     no_auth: the server is declared to have no keys.
+    name: of the target in the configuration file. require_models: ids that the endpoint has to list.
+    latency: how long answers may take.
     place: base URL under which cassettes lie when the endpoint's own changes from run to run; None otherwise.
     """
 
@@ -29,3 +42,6 @@ class Target:
     no_auth: bool = False
     place: str | None = None
     embedding_model: str | None = None
+    name: str | None = None
+    require_models: tuple[str, ...] = ()
+    latency: Latency = field(default_factory=Latency)

@@ -14,8 +14,9 @@ from pytest_llmcompat.probes import PROBES, SUITES
 from pytest_llmcompat.reading import read
 from pytest_llmcompat.reference import DEFECTS, serve
 from pytest_llmcompat.reference.auth import DEFAULT_KEY
+from pytest_llmcompat.reference.models import TRANSCRIPTION_MODEL
 from pytest_llmcompat.suite import bundled_contracts
-from pytest_llmcompat.target import Target
+from pytest_llmcompat.target import Latency, Target
 from pytest_llmcompat.verdict import Outcome, Verdict
 
 CONTRACTS = bundled_contracts()
@@ -25,6 +26,9 @@ VARIANTS = sorted(name for name, defect in DEFECTS.items() if defect.legal)
 # Seconds between chunks: nearly none where time is not on trial.
 QUICK, REAL = 0.0005, 0.025
 ABOUT_TIME = {"stream-buffered", "stream-held-open", "disconnect-blocks"}
+# What users may ask of a target; the seconds are far off but for the defect that is about them.
+REQUIRED = (TRANSCRIPTION_MODEL,)
+LONG, SHORT = Latency(60.0, 60.0), Latency(0.3, 0.3)
 BROKEN = (Outcome.FAIL, Outcome.WARN)
 # What these contracts are about never comes from a healthy server that is not pressed; the variant makes it come.
 OCCASIONS = {
@@ -42,11 +46,24 @@ OCCASIONS = {
 
 
 def verdicts(
-    defects: Iterable[str] = (), *, pause: float = QUICK, no_auth: bool = False, level: Level = Level.MAY
+    defects: Iterable[str] = (),
+    *,
+    pause: float = QUICK,
+    no_auth: bool = False,
+    level: Level = Level.MAY,
+    latency: Latency = LONG,
 ) -> list[Verdict]:
     """What every contract says of the reference with some defects switched on."""
     with serve(defects, pause=pause, key=None if no_auth else DEFAULT_KEY) as reference:
-        target = Target("reference", reference.base_url, reference.model, reference.key, no_auth=no_auth)
+        target = Target(
+            "reference",
+            reference.base_url,
+            reference.model,
+            reference.key,
+            no_auth=no_auth,
+            require_models=REQUIRED,
+            latency=latency,
+        )
         # Everything is sent, also what a user has to ask for by name.
         lab = Lab(target, LiveSource(target, timeout=30.0), named=SUITES)
         lab.prefetch(PROBES, concurrency=8)
@@ -100,7 +117,11 @@ def test_contract_declares_a_defect_that_exists(contract: Contract) -> None:
 def test_defect_breaks_exactly_the_contracts_that_declare_it(fault: str) -> None:
     """A defect is caught by each contract that says so, and turns no other one red or yellow."""
     declared = {contract.id for contract in CONTRACTS if fault in contract.catches}
-    found = verdicts([fault], pause=REAL if fault in ABOUT_TIME else QUICK)
+    found = verdicts(
+        [fault],
+        pause=REAL if fault in ABOUT_TIME else QUICK,
+        latency=SHORT if fault == "slow-to-begin" else LONG,
+    )
     broken = {v.contract.id: v for v in found if v.outcome in BROKEN}
     assert declared, "no contract catches this defect"
     assert described(v for id, v in broken.items() if id not in declared) == []

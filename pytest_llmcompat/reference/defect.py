@@ -16,7 +16,7 @@ class Defect:
     """One way to break the reference, and nothing else about it.
 
     name: what users and contracts call it. summary: the misbehaviour in one line.
-    row: the row of the catalogue of defects that it comes from (`D-S06`, `G-01`, `supplement`).
+    row: the row of the catalogue of defects that it comes from (`D-S06`, `G-01`, `supplement`), or `own`.
     legal: True for a variant that keeps every contract and must not be reported: a guard against false alarms.
     """
 

@@ -32,6 +32,7 @@ HELD_OPEN = defect("stream-held-open", "Streams stay open for 2.6 s after [DONE]
 INVALID_UTF8 = defect("stream-invalid-utf8", "Streams hold emoji cut to invalid UTF-8.", row="D-S14")
 BUFFERED = defect("stream-buffered", "Streams are held back and sent at the end.", row="D-S21")
 BLOCKS = defect("disconnect-blocks", "After a client left a stream, all is 503 for 6 s.", row="D-S23")
+SLOW = defect("slow-to-begin", "Chat answers begin after 0.6 s.", row="own")
 CACHEABLE = defect(
     "stream-headers-missing", "Streams do not say that they may not be buffered or cached.", row="D-S21"
 )
@@ -48,6 +49,7 @@ _HELD_BACK: Final = 1.8
 _BLOCKED: Final = 6.0
 # Long enough for the loop to notice a client that left right before this request came.
 _NOTICED: Final = 0.05
+_SLOW: Final = 0.6
 
 
 def event(document: Any) -> bytes:
@@ -76,7 +78,9 @@ def answer_stream(
 
 
 async def await_turn(state: State) -> None:
-    """Let the request begin. Raises ApiError 503 while an abandoned generation blocks the server."""
+    """Let the request begin, in its time. Raises ApiError 503 while an abandoned generation blocks the server."""
+    if SLOW in state.defects:
+        await asyncio.sleep(_SLOW)
     if BLOCKS in state.defects:
         await asyncio.sleep(_NOTICED)
         if time.monotonic() < state.blocked_until:

@@ -38,6 +38,9 @@ ID_NUMBER = defect("models-id-number", "/models lists an entry whose id is a num
 WITHOUT_SERVED = defect(
     "models-without-served", "/models does not list the model that is served.", row="D-M03"
 )
+WITHOUT_REQUIRED = defect(
+    "models-without-required", "/models does not list the model for transcriptions.", row="own"
+)
 ENTRY_BARE = defect("models-entry-bare", "Entries of /models lack object and owned_by.", row="D-M04")
 CREATED_MISSING = defect("models-created-missing", "Entries of /models lack created.", row="D-M04")
 CREATED_MILLISECONDS = defect("models-created-milliseconds", "created is in milliseconds.", row="D-M04")
@@ -77,6 +80,7 @@ _LIST_FAULTS: Final[Faults] = {
     DUPLICATE_ID: lambda listing: listing["data"].append(dict(listing["data"][0])),
     ID_NUMBER: lambda listing: listing["data"].append({**listing["data"][0], "id": 7}),
     WITHOUT_SERVED: lambda listing: listing["data"].pop(0),
+    WITHOUT_REQUIRED: lambda listing: listing["data"].pop(),
     HAS_MORE: lambda listing: listing.update(has_more=True),
 }
 

@@ -103,7 +103,7 @@ def test_declaration_is_complete(name: str) -> None:
     declared = DEFECTS[name]
     assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)+", name)
     assert declared.legal is name.startswith("legal-")
-    assert re.fullmatch(r"(D-[A-Z]|G-)\d\d|supplement", declared.row)
+    assert re.fullmatch(r"(D-[A-Z]|G-)\d\d|supplement|own", declared.row)
     assert re.fullmatch(r"[^\n]{10,100}\.", declared.summary)
 
 
