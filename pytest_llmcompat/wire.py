@@ -8,7 +8,7 @@ from typing import Protocol
 from pytest_llmcompat.exchange import Headers, Request
 from pytest_llmcompat.probe import Probe
 
-__all__ = ["Answer", "Line", "MissingExchange"]
+__all__ = ["Answer", "Line", "MissingExchange", "Withheld"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +34,17 @@ class MissingExchange(LookupError):
     """A replayed run needs a request that no cassette answers."""
 
 
+class Withheld(Exception):
+    """A request may not go out, as a limit of the run forbids it; the message says which."""
+
+
 class Line(Protocol):
     """One probe's connection to its target, live or recorded."""
 
     live: bool
 
     def send(self, request: Request, probe: Probe) -> Answer:
-        """The answer to a request. Raises MissingExchange when a cassette does not hold it."""
+        """The answer to a request. Raises Withheld, and MissingExchange when a cassette does not hold it."""
 
     def close(self) -> None:
         """The probe has its exchange; whatever was recorded may be written."""

@@ -128,7 +128,9 @@ class Lab:
         context = Context(self.target, self._parents(probe), self._named)
         line = self._source.open(probe)
         exchange = obtain(probe, context, line, self._pace)
-        line.close()
+        # What was withheld half-way is sent anew by the next run, so nothing of it is kept.
+        if exchange.unsent is None:
+            line.close()
         if self._on_exchange is not None:
             self._on_exchange(exchange)
         return exchange

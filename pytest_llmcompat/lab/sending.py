@@ -28,7 +28,7 @@ from pytest_llmcompat.probes.core import WRONG_KEY
 from pytest_llmcompat.redaction import is_credential, redact_headers, secrets_of
 from pytest_llmcompat.refusal import names
 from pytest_llmcompat.target import Target
-from pytest_llmcompat.wire import Answer, Line
+from pytest_llmcompat.wire import Answer, Line, Withheld
 
 __all__ = ["obtain"]
 
@@ -41,7 +41,8 @@ _ABSENT: Final = frozenset({404, 405, 501})
 def obtain(probe: Probe, context: Context, line: Line, pace: Pace) -> Exchange:
     """Send a probe, as often as retry and negotiation need, and give its exchange.
 
-    pace: when a live request may go out. Raises MissingExchange under replay.
+    pace: when a live request may go out. What a limit of the run withholds gives an exchange that was not sent.
+    Raises MissingExchange under replay.
     """
     try:
         _check_wanted(probe, context)
@@ -49,18 +50,27 @@ def obtain(probe: Probe, context: Context, line: Line, pace: Pace) -> Exchange:
         path = probe.path(context) if callable(probe.path) else probe.path
         body = probe.body(context)
     except Unsendable as reason:
-        request = Request(probe.method, context.target.endpoint, (), b"")
-        return Exchange(
-            probe.id,
-            context.target.id,
-            request,
-            unsent=str(reason),
-            unsupported=reason.unsupported,
-            requests=0,
-            live=line.live,
-        )
+        return _unsent(probe, context, line, str(reason), unsupported=reason.unsupported)
     url = path if path.startswith(("http://", "https://")) else context.target.endpoint + path
-    return _Sending(probe, context, url, line, pace).run(body)
+    sending = _Sending(probe, context, url, line, pace)
+    try:
+        return sending.run(body)
+    except Withheld as reason:
+        return _unsent(probe, context, line, f"{probe.id} was not sent: {reason}", requests=sending.requests)
+
+
+def _unsent(
+    probe: Probe, context: Context, line: Line, reason: str, *, unsupported: bool = False, requests: int = 0
+) -> Exchange:
+    return Exchange(
+        probe.id,
+        context.target.id,
+        Request(probe.method, context.target.endpoint, (), b""),
+        unsent=reason,
+        unsupported=unsupported,
+        requests=requests,
+        live=line.live,
+    )
 
 
 def _check_wanted(probe: Probe, context: Context) -> None:
@@ -101,7 +111,7 @@ class _Sending:
     def __init__(self, probe: Probe, context: Context, url: str, line: Line, pace: Pace) -> None:
         self._probe, self._context, self._url = probe, context, url
         self._line, self._pace = line, pace
-        self._requests, self._retried = 0, list[Exchange]()
+        self.requests, self._retried = 0, list[Exchange]()
 
     def run(self, body: Any) -> Exchange:
         """The exchange that counts, with the number of requests that it took."""
@@ -116,7 +126,7 @@ class _Sending:
             factor = headroom_of(basic, ordinary) if self._probe.headroom else 1
             dialect = dialect_of(basic)
             exchange, refused = self._negotiate(speak(body, dialect, factor), dialect)
-        return replace(exchange, refused=refused, requests=self._requests, retried=tuple(self._retried))
+        return replace(exchange, refused=refused, requests=self.requests, retried=tuple(self._retried))
 
     def _with_headroom(self, body: Mapping[str, Any]) -> tuple[Exchange, dict[str, Refusal]]:
         """`chat-basic`, once more with more room when reasoning took it; as it was when that is refused."""
@@ -149,12 +159,16 @@ class _Sending:
             self._pace.wait(wait)
         return self._exchange(request)
 
+    def _answered(self, request: Request) -> Exchange:
+        answer = self._line.send(request, self._probe)
+        self.requests += 1
+        return self._received(request, answer)
+
     def _exchange(self, request: Request) -> Exchange:
-        self._requests += 1
         if not self._line.live:
-            return self._received(request, self._line.send(request, self._probe))
+            return self._answered(request)
         with self._pace.turn() as turn:
-            exchange = self._received(request, self._line.send(request, self._probe))
+            exchange = self._answered(request)
             if exchange.status == 429:
                 wait = _retry_after(exchange)
                 # Who asks for hours would have them for each probe: such an answer stands, and nobody waits.
