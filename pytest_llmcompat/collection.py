@@ -17,6 +17,7 @@ from pytest_llmcompat.passive import of_kind
 from pytest_llmcompat.probes import BY_FIXTURE, FAMILIES, PROBES, family
 from pytest_llmcompat.reading import is_chosen, read
 from pytest_llmcompat.run import Run
+from pytest_llmcompat.shard import Shard, part_of
 from pytest_llmcompat.target import Target
 from pytest_llmcompat.wire import MissingExchange
 
@@ -24,6 +25,7 @@ __all__ = [
     "ask_for_suite",
     "collected",
     "deselect",
+    "is_guest",
     "name_by_contract",
     "parametrize",
     "probe_fixtures",
@@ -32,6 +34,7 @@ __all__ = [
 ]
 
 _TARGET: Final = "llm_target"
+_GUEST: Final[pytest.StashKey[bool]] = pytest.StashKey()
 
 
 def ask_for_suite(config: pytest.Config) -> None:
@@ -112,7 +115,8 @@ def _fixture(name: str, run: Run) -> object:
     def exchange(llm_target: Target) -> object:
         """What came of a probe, or of each probe of a family, on the target."""
         try:
-            return read(run.lab(llm_target), name, run.settings.suite)
+            suites, sent = run.settings_for(llm_target).suite, run.sharded.get(llm_target.id)
+            return read(run.lab(llm_target), name, suites, sent)
         except (MissingExchange, CassetteError) as missing:
             pytest.fail(str(missing), pytrace=False)
 
@@ -120,25 +124,58 @@ def _fixture(name: str, run: Run) -> object:
 
 
 def _probes_of(item: pytest.Item, run: Run) -> Iterator[str]:
-    """The ids of the probes that an item reads and the chosen suites send."""
+    """The ids of the probes that an item reads and the suites chosen for its target send."""
+    target = target_of(item)
+    suites = run.settings_for(target).suite
+    sent = None if target is None else run.sharded.get(target.id)
     for name in getattr(item, "fixturenames", ()):
-        if name in BY_FIXTURE and is_chosen(BY_FIXTURE[name], run.settings.suite):
+        if name in BY_FIXTURE and is_chosen(BY_FIXTURE[name], suites):
             yield BY_FIXTURE[name]
         elif name in FAMILIES:
-            yield from (probe.id for probe in family(name, run.settings.suite))
+            yield from (probe.id for probe in family(name, suites) if sent is None or probe.id in sent)
 
 
 def deselect(config: pytest.Config, run: Run, items: list[pytest.Item]) -> None:
-    """Leave out the contracts that have nothing to judge: of the suites (`--llm-suite`), of the recordings."""
+    """Leave out the contracts that have nothing to judge: of the suites, of the recordings, of the shard."""
     if run.settings.lint:
         other = [item for item in items if not _has_recordings(item, run)]
-    elif run.settings.suite:
-        other = [item for item in items if contract_of(_function(item)) and not any(_probes_of(item, run))]
     else:
-        return
+        other = [item for item in items if _is_left_out(item, run)]
+    if run.measures.rules.shard is not None:
+        other += _of_other_shards(
+            [item for item in items if item not in other], run, run.measures.rules.shard
+        )
     if other:
         config.hook.pytest_deselected(items=other)
         items[:] = [item for item in items if item not in other]
+
+
+def _of_other_shards(items: list[pytest.Item], run: Run, shard: Shard) -> list[pytest.Item]:
+    """The items that other shards judge; passive contracts of theirs stay, and read nothing of their own."""
+    contracts = {item: contract for item in items if (contract := contract_of(_function(item))) is not None}
+    part = part_of(contracts.values(), FAMILIES, shard)
+    sent: dict[str, set[str]] = {target.id: set() for target in run.targets}
+    for item, contract in contracts.items():
+        target = target_of(item)
+        if contract.id in part.guests:
+            item.stash[_GUEST] = True
+            item.__dict__["fixturenames"] = [_TARGET]
+        elif contract.id in part.own and target is not None:
+            sent[target.id].update(BY_FIXTURE[name] for name in contract.reads if name in BY_FIXTURE)
+    run.sharded.update((id, frozenset(probes)) for id, probes in sent.items())
+    return [item for item, contract in contracts.items() if contract.id not in part.all]
+
+
+def is_guest(item: pytest.Item) -> bool:
+    """True for a passive contract that another shard sends probes for; here it judges what comes anyway."""
+    return item.stash.get(_GUEST, False)
+
+
+def _is_left_out(item: pytest.Item, run: Run) -> bool:
+    """True for a contract that reads nothing of the suites that were named for its target."""
+    if not run.settings_for(target_of(item)).suite or contract_of(_function(item)) is None:
+        return False
+    return not any(_probes_of(item, run))
 
 
 def _has_recordings(item: pytest.Item, run: Run) -> bool:
@@ -156,12 +193,15 @@ def target_of(item: pytest.Item) -> Target | None:
     return target
 
 
-def probes_to_send(items: Iterable[pytest.Item], run: Run) -> list[str]:
-    """The ids of the probes that a selection of items reads, in the order in which probes are sent."""
+def probes_to_send(items: Iterable[pytest.Item], run: Run) -> dict[str, list[str]]:
+    """Target id → the ids of the probes that a selection of items reads, in the order in which probes are sent."""
     if run.settings.lint:
-        return []
-    read = {probe_id for item in items for probe_id in _probes_of(item, run)}
-    return [probe_id for probe_id in PROBES if probe_id in read]
+        return {}
+    read: dict[str, set[str]] = {target.id: set() for target in run.targets}
+    for item in items:
+        if (target := target_of(item)) is not None:
+            read[target.id].update(_probes_of(item, run))
+    return {id: [probe_id for probe_id in PROBES if probe_id in probes] for id, probes in read.items()}
 
 
 def _function(item: pytest.Item) -> object:

@@ -7,18 +7,21 @@ from typing import Any
 
 import pytest
 
-from pytest_llmcompat.collection import target_of
+from pytest_llmcompat.change import Change, Difference
+from pytest_llmcompat.collection import is_guest, target_of
 from pytest_llmcompat.contract import Contract, contract_of
 from pytest_llmcompat.exchange import Exchange
-from pytest_llmcompat.passive import judge_recorded, judge_throughout, of_kind
+from pytest_llmcompat.passive import judge_recorded, judge_throughout, of_kind, ordinary
 from pytest_llmcompat.plain import line, plain
 from pytest_llmcompat.redaction import redact_text
+from pytest_llmcompat.reporting.changes import change_line
 from pytest_llmcompat.reporting.explanation import explain
 from pytest_llmcompat.reporting.result import NOT_JUDGED, result_of
 from pytest_llmcompat.run import Run
 from pytest_llmcompat.verdict import Outcome, Verdict, judge
+from pytest_llmcompat.waiver import waive
 
-__all__ = ["complete_report", "judge_item"]
+__all__ = ["category_of", "complete_report", "judge_item"]
 
 _RESULT: pytest.StashKey[dict[str, Any]] = pytest.StashKey()
 
@@ -29,19 +32,38 @@ def judge_item(item: pytest.Function, run: Run) -> bool | None:
     if contract is None:
         return None
     verdict, exchanges = _judged(item, contract, run)
-    explanation = explain(verdict, exchanges) if verdict.evidence or verdict.outcome is Outcome.FAIL else ""
-    item.stash[_RESULT] = result_of(verdict, explanation, [e.probe for e in exchanges])
+    verdict = waive(verdict, run.configuration.waivers, run.started.date())
+    explanation = explain(verdict, exchanges) if verdict.evidence or verdict.broken else ""
+    result = result_of(verdict, explanation, [e.probe for e in exchanges])
+    item.stash[_RESULT] = result
     item.user_properties += [
         ("llmcompat.contract", contract.id),
         ("llmcompat.level", contract.level.value),
         ("llmcompat.verdict", verdict.outcome.value),
         ("llmcompat.target", verdict.target),
     ]
+    baseline = run.measures.baseline
+    difference = None if baseline is None else baseline.gate(result)
+    if difference is not None:
+        result["gate"] = difference.change.value
+    _end(verdict, explanation, difference, accepts=run.settings.update_baseline)
+    return True
+
+
+def _end(verdict: Verdict, explanation: str, difference: Difference | None, *, accepts: bool) -> None:
+    """Turn a verdict into an outcome of pytest: with a baseline, nothing fails but what has become worse."""
+    if accepts and verdict.outcome is Outcome.FAIL:
+        raise pytest.xfail.Exception(line(f"accepted: {verdict.reason}"))
+    if difference is not None and difference.change is Change.REGRESSION and not accepts:
+        pytest.fail(f"{change_line(difference)}\n{explanation or verdict.reason}", pytrace=False)
     if verdict.outcome is Outcome.FAIL:
-        pytest.fail(explanation, pytrace=False)
+        if difference is None:
+            pytest.fail(explanation, pytrace=False)
+        raise pytest.xfail.Exception(line(f"{difference.change}: {verdict.reason}"))
+    if verdict.outcome is Outcome.WAIVED:
+        raise pytest.xfail.Exception(line(verdict.reason))
     if verdict.outcome in (Outcome.UNSUPPORTED, Outcome.INCONCLUSIVE):
         pytest.skip(line(f"{verdict.outcome}: {verdict.reason}"))
-    return True
 
 
 def complete_report(
@@ -56,6 +78,18 @@ def complete_report(
             path, number = item.reportinfo()[:2]
             report.longrepr = (str(path), (number or 0) + 1, plain(report.longrepr[2]))
     _clean(report, run.secrets, hostile=contract is not None)
+
+
+def category_of(report: Any) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
+    """Category, letter and word by which pytest counts and shows a verdict that it has no outcome for."""
+    result = getattr(report, "llmcompat", {})
+    if result.get("verdict") == Outcome.WARN and report.passed:
+        return "warned", "w", ("WARN", {"yellow": True})
+    if not hasattr(report, "wasxfail") or not result:
+        return None
+    if result["verdict"] == Outcome.WAIVED:
+        return "waived", "W", ("WAIVED", {"yellow": True})
+    return "accepted", "a", ("ACCEPTED", {"yellow": True})
 
 
 def _attach_result(
@@ -101,11 +135,14 @@ def _target_id(item: pytest.Item) -> str:
 
 def _judged(item: pytest.Function, contract: Contract, run: Run) -> tuple[Verdict, list[Exchange]]:
     """The verdict on what a contract reads and, when it is passive, on what else came; and what it is about."""
-    target, level, reads = target_of(item), run.settings.level, _exchanges(item, contract)
+    target, reads = target_of(item), [] if is_guest(item) else _exchanges(item, contract)
+    level = run.fails_at(contract, target)
     if target is None:
         return judge(contract, "", item.funcargs.__getitem__, level), reads
     there = run.lab(target).obtained()
-    if run.settings.lint:
+    if is_guest(item):
+        there = tuple(ordinary(contract, there))
+    if run.settings.lint or is_guest(item):
         return judge_recorded(contract, target, there, level), of_kind(contract, there)
     verdict = judge_throughout(contract, target, item.funcargs.__getitem__, there, level)
     return verdict, _in_the_run(reads + of_kind(contract, there), there)

@@ -1,4 +1,4 @@
-"""The matrix: which targets the settings name, endpoints × models."""
+"""The matrix: which targets the settings name, endpoints × models, and the settings that go with each."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Final
+from urllib.parse import urlsplit
 
 from pytest_llmcompat.cassette import path_of, read, recorded_targets
-from pytest_llmcompat.endpoint import REFERENCE, endpoint_of, read_key
+from pytest_llmcompat.endpoint import REFERENCE, endpoint_of, is_reference, read_key
 from pytest_llmcompat.evidence import shown
 from pytest_llmcompat.exchange import Exchange
 from pytest_llmcompat.lab import Lab
 from pytest_llmcompat.lab.sources import LiveSource
-from pytest_llmcompat.preflight import only_model
+from pytest_llmcompat.naming import is_glob, matching
+from pytest_llmcompat.preflight import listing, model_list, only_model
 from pytest_llmcompat.settings import Settings, WrongUsage
 from pytest_llmcompat.target import Target
 
@@ -26,14 +28,31 @@ _REFERENCE_PLACE: Final = "http://reference/v1"
 _RECORDED_KEY: Final = "recorded"
 
 
-def targets_of(settings: Settings, resources: ExitStack, *, sends: bool = True) -> tuple[Target, ...]:
-    """The targets of a run, with ids that no two share; the reference, if asked for, runs until `resources` closes.
+def targets_of(
+    orders: Iterable[Settings], resources: ExitStack, *, sends: bool = True
+) -> tuple[tuple[Target, Settings], ...]:
+    """The targets of a run with their settings, and with ids that no two share.
 
-    sends: False when nothing may be sent; the model that nobody named then stays open.
+    orders: the settings of each named target, or those of the run alone. The reference, if asked for, runs until
+    `resources` closes. sends: False when nothing may be sent; the model that nobody named then stays open.
     Raises WrongUsage when an endpoint, a key, a model or a recording is missing.
     """
-    every = _recorded(settings) if settings.replay else _live(settings, resources, sends=sends)
-    return tuple(_distinct({(target.endpoint, target.model): target for target in every}.values()))
+    every = [
+        (target, settings)
+        for settings, found in [(settings, _ordered(settings, resources)) for settings in orders]
+        for target in (found if settings.replay else _with_models(found, settings, sends=sends))
+    ]
+    once = {(target.endpoint, target.model, target.name): (target, settings) for target, settings in every}
+    return tuple(_distinct(once.values()))
+
+
+def _ordered(settings: Settings, resources: ExitStack) -> list[Target]:
+    """Every endpoint, key and recording is checked before the first model list is fetched."""
+    if settings.replay:
+        return list(_recorded(settings))
+    if not settings.endpoint:
+        raise WrongUsage("--llm-record needs --llm-endpoint=URL: say which endpoint to record")
+    return [_bare(settings, text, resources) for text in settings.endpoint]
 
 
 def fetch_models(target: Target, base_url: str, timeout: float) -> Exchange:
@@ -46,47 +65,65 @@ def fetch_models(target: Target, base_url: str, timeout: float) -> Exchange:
         lab.close()
 
 
-def _live(settings: Settings, resources: ExitStack, *, sends: bool) -> Iterator[Target]:
-    """Every endpoint and key is checked before the first model list is fetched."""
-    if not settings.endpoint:
-        raise WrongUsage("--llm-record needs --llm-endpoint=URL: say which endpoint to record")
-    for target in [_bare(settings, text, resources) for text in settings.endpoint]:
-        for model in settings.model or (_default_model(target, settings, sends=sends),):
-            yield replace(
-                target, id=_id(model, target.id), model=model, embedding_model=settings.embedding_model
+def _with_models(targets: Iterable[Target], settings: Settings, *, sends: bool) -> Iterator[Target]:
+    for target in targets:
+        for model in _models(target, settings, sends=sends):
+            yield replace(target, id=_id(model, target.id), model=model)
+
+
+def _models(target: Target, settings: Settings, *, sends: bool) -> list[str]:
+    """The models asked for, globs replaced by what the endpoint lists; else its only one."""
+
+    def fetch(base_url: str) -> Exchange:
+        return fetch_models(target, base_url, settings.timeout)
+
+    if not settings.model:
+        return [target.model or (only_model(target, fetch) if sends else "")]
+    globs = [model for model in settings.model if is_glob(model)]
+    if not globs or not sends:
+        return list(settings.model)
+    listed = model_list(target, fetch)
+    found = [
+        id for model in settings.model for id in (matching(model, listed) if is_glob(model) else [model])
+    ]
+    for glob in globs:
+        if not matching(glob, listed):
+            raise WrongUsage(
+                f"--llm-model: {target.endpoint} lists no model like {glob!r}; {listing(listed)}"
             )
+    return list(dict.fromkeys(found))
 
 
 def _bare(settings: Settings, text: str, resources: ExitStack) -> Target:
     """A target whose id is that of its endpoint, and whose model is open unless the endpoint is ours."""
-    if text != REFERENCE:
+    if not is_reference(text):
         endpoint = endpoint_of(text)
-        return Target(
-            id=endpoint.name,
-            endpoint=endpoint.base_url,
-            model="",
-            key=read_key(settings, endpoint),
-            headers=settings.headers,
-            no_auth=settings.no_auth,
+        return _with_settings(
+            Target(endpoint.name, endpoint.base_url, model="", key=read_key(settings, endpoint)), settings
         )
-    from pytest_llmcompat.reference import serve
+    from pytest_llmcompat.reference import UnknownDefect, serve
 
-    served = resources.enter_context(serve(key=None) if settings.no_auth else serve())
-    return Target(
-        id=REFERENCE,
-        endpoint=served.base_url,
-        model=served.model,
-        key=served.key,
+    defects = text.split("+")[1:]
+    try:
+        served = resources.enter_context(serve(defects, key=None) if settings.no_auth else serve(defects))
+    except UnknownDefect as unknown:
+        raise WrongUsage(f"--llm-endpoint: {unknown}") from None
+    place = _REFERENCE_PLACE.replace(REFERENCE, text)
+    return _with_settings(Target(text, served.base_url, served.model, served.key, place=place), settings)
+
+
+def _with_settings(target: Target, settings: Settings) -> Target:
+    """The target with what the settings say of it; one that has a name is called so."""
+    return replace(
+        target,
+        id=settings.name or target.id,
         headers=settings.headers,
-        no_auth=settings.no_auth,
-        place=_REFERENCE_PLACE,
+        no_auth=settings.no_auth or target.key is None,
+        embedding_model=settings.embedding_model,
+        name=settings.name,
+        require_models=settings.require_models,
+        latency=settings.latency,
     )
-
-
-def _default_model(target: Target, settings: Settings, *, sends: bool) -> str:
-    if target.model or not sends:
-        return target.model
-    return only_model(target, lambda base_url: fetch_models(target, base_url, settings.timeout))
 
 
 def _recorded(settings: Settings) -> Iterator[Target]:
@@ -98,7 +135,7 @@ def _recorded(settings: Settings) -> Iterator[Target]:
     chosen = [
         (endpoint, model)
         for endpoint, model in known
-        if (not names or endpoint in names) and (not settings.model or model in settings.model)
+        if (not names or endpoint in names) and (not settings.model or _asks_for(settings.model, model))
     ]
     absent = names.keys() - {endpoint for endpoint, _ in chosen}
     if not chosen or absent:
@@ -108,16 +145,29 @@ def _recorded(settings: Settings) -> Iterator[Target]:
             f"there are {there}"
         )
     for endpoint, model in chosen:
-        name = names.get(endpoint) or _recorded_name(endpoint)[1]
-        target = Target(id=_id(model, name), endpoint=endpoint, model=model, key=_RECORDED_KEY)
+        name = settings.name or names.get(endpoint) or _recorded_name(endpoint)[1]
+        target = Target(
+            id=_id(model, name),
+            endpoint=endpoint,
+            model=model,
+            key=_RECORDED_KEY,
+            name=settings.name,
+            require_models=settings.require_models,
+        )
         target = replace(target, embedding_model=_recorded_embedding_model(settings, target))
         yield replace(target, key=None, no_auth=True) if _without_key(settings, target) else target
 
 
+def _asks_for(asked: Iterable[str], model: str) -> bool:
+    return any(model == one or (is_glob(one) and bool(matching(one, [model]))) for one in asked)
+
+
 def _recorded_name(text: str) -> tuple[str, str]:
     """The base URL under which an endpoint is recorded, and what target ids call it."""
-    if text in (REFERENCE, _REFERENCE_PLACE):
-        return _REFERENCE_PLACE, REFERENCE
+    if is_reference(text):
+        return _REFERENCE_PLACE.replace(REFERENCE, text), text
+    if urlsplit(text).scheme and is_reference(urlsplit(text).netloc):
+        return text, urlsplit(text).netloc
     endpoint = endpoint_of(text)
     return endpoint.base_url, endpoint.name
 
@@ -145,10 +195,10 @@ def _id(model: str, place: str) -> str:
     return f"{shown(model)[1:-1]}@{place}" if model else place
 
 
-def _distinct(targets: Iterable[Target]) -> Iterator[Target]:
+def _distinct(pairs: Iterable[tuple[Target, Settings]]) -> Iterator[tuple[Target, Settings]]:
     """Targets whose ids clash (two base URLs on one host) get the whole base URL into their id."""
-    every = list(targets)
-    ids = [target.id for target in every]
-    for target in every:
+    every = list(pairs)
+    ids = [target.id for target, _ in every]
+    for target, settings in every:
         clash = ids.count(target.id) > 1
-        yield replace(target, id=_id(target.model, target.endpoint)) if clash else target
+        yield (replace(target, id=_id(target.model, target.endpoint)) if clash else target), settings

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from fnmatch import fnmatchcase
 from typing import Final
 
 from pytest_llmcompat.answer import body
 from pytest_llmcompat.exchange import Exchange
 
-__all__ = ["listed_ids", "same_model", "words_of"]
+__all__ = ["is_glob", "listed_ids", "matching", "same_model", "words_of"]
 
 # Words of an alias that the dated name of the model has not.
 _ALIAS: Final = frozenset({"latest"})
@@ -20,6 +21,17 @@ def listed_ids(models_list: Exchange) -> frozenset[str]:
     entries = body(models_list).items("/data") if models_list.ok else []
     ids = [entry.at("/id") for entry in entries]
     return frozenset(id for id in ids if isinstance(id, str))
+
+
+def is_glob(name: str) -> bool:
+    """True for a pattern over the ids of models, such as `gpt-*`; brackets stand in ids and mean nothing."""
+    return "*" in name or "?" in name
+
+
+def matching(glob: str, listed: Iterable[str]) -> list[str]:
+    """The listed ids that a pattern is about, in their order."""
+    pattern = glob.replace("[", "[[]")
+    return [id for id in listed if fnmatchcase(id, pattern)]
 
 
 def same_model(asked: str, name: str, listed: Collection[str]) -> bool:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["add_options", "given", "hide_key", "is_asked_for", "sends"]
 
-_STARTERS = ("endpoint", "record", "replay", "lint")
+_STARTERS = ("endpoint", "target", "record", "replay", "lint")
 # pytest then answers a question about itself and runs nothing.
 _QUESTIONS = ("help", "version", "markers", "showfixtures", "show_fixtures_per_test", "cacheshow")
 _HIDDEN_KEY = "[REDACTED-API-KEY]"
@@ -25,7 +25,13 @@ def add_options(parser: pytest.Parser) -> None:
     flag: dict[str, Any] = {"action": "store_true", "default": False}
     for name, metavar, settings, text in (
         ("endpoint", "URL", several, "base URL (https://…/v1), `reference` or a known name; repeatable"),
-        ("model", "ID", several, "model to ask for; repeatable. Default: the only one that /models lists"),
+        ("target", "NAME", several, "target of llmcompat.toml, or `all`; repeatable"),
+        (
+            "model",
+            "ID",
+            several,
+            "model to ask for, or a glob over /models; repeatable. Default: the only one listed",
+        ),
         (
             "embedding-model",
             "ID",
@@ -38,7 +44,28 @@ def add_options(parser: pytest.Parser) -> None:
         ("replay", None, flag, "judge the cassettes; no network at all"),
         ("cassettes", "DIR", {}, "folder of the cassettes. Default: cassettes"),
         ("level", "LEVEL", {}, "weakest level whose broken contracts fail: must (default), should or may"),
-        ("report", "PATH", several, "write a report; its ending says which kind (.json); repeatable"),
+        (
+            "client",
+            "NAME",
+            several,
+            "let the contracts that a client relies on fail, and no others; repeatable",
+        ),
+        ("report", "PATH", several, "write a report; its ending says which kind (.json, .md); repeatable"),
+        ("baseline", "FILE", {}, "an earlier JSON report: only what has become worse fails"),
+        ("update-baseline", None, flag, "accept this run: write the baseline anew"),
+        ("baseline-strict", None, flag, "what passed and is inconclusive now fails too"),
+        ("drift", "MODE", {}, "answers of another shape than recorded: off, warn (default) or fail"),
+        ("strict-waivers", None, flag, "waivers that have expired or that nothing needs fail the run"),
+        ("replaceable", "A=B", several, "fail unless target B keeps every contract that A keeps; repeatable"),
+        ("max-requests", "N", {}, "budget: send no more requests than this"),
+        ("max-tokens", "N", {}, "budget: use no more tokens than this"),
+        ("max-cost", "USD", {}, "budget: spend no more than this"),
+        (
+            "shard",
+            "N/M",
+            {},
+            "judge the Nth of M parts of the contracts; `llmcompat merge` joins the reports",
+        ),
         (
             "suite",
             "NAMES",
@@ -81,19 +108,21 @@ def is_asked_for(config: pytest.Config) -> bool:
         return True
     for name in (str(argument).partition("=")[0] for argument in config.invocation_params.args):
         if name.startswith("--llm-"):
-            if _table_has_endpoint(config):
+            if _file_has_endpoint(config):
                 return True
             raise pytest.UsageError(
-                f"{name} needs --llm-endpoint=URL (or --llm-endpoint=reference to try it offline)"
+                f"{name} needs --llm-endpoint=URL (or --llm-endpoint=reference to try it offline), or "
+                "--llm-target=NAME"
             )
     return False
 
 
-def _table_has_endpoint(config: pytest.Config) -> bool:
-    from pytest_llmcompat.settings import WrongUsage, read_table
+def _file_has_endpoint(config: pytest.Config) -> bool:
+    from pytest_llmcompat.configuration import read_configuration
+    from pytest_llmcompat.settings import WrongUsage
 
     try:
-        return bool(read_table(config.rootpath / "pyproject.toml").get("endpoint"))
+        return "endpoint" in read_configuration(config.invocation_params.dir, config.rootpath).defaults
     except WrongUsage as wrong:
         raise pytest.UsageError(str(wrong)) from None
 

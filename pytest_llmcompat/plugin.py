@@ -17,6 +17,7 @@ from pytest_llmcompat.options import add_options, is_asked_for, sends
 if TYPE_CHECKING:
     import openai
 
+    from pytest_llmcompat.conclusion import Conclusion
     from pytest_llmcompat.reference import Reference
     from pytest_llmcompat.run import Run
     from pytest_llmcompat.target import Target
@@ -45,9 +46,10 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "llmcompat: a contract of an OpenAI-compatible endpoint")
     if not is_asked_for(config):
         return
-    from pytest_llmcompat import collection, run
+    from pytest_llmcompat import collection
+    from pytest_llmcompat.beginning import begin
 
-    hooks = RunHooks(run.begin(config))
+    hooks = RunHooks(begin(config))
     config.pluginmanager.register(hooks, "llmcompat-run")
     config.pluginmanager.register(collection.probe_fixtures(hooks.run), "llmcompat-probes")
     collection.ask_for_suite(config)
@@ -69,6 +71,7 @@ class RunHooks:
 
     def __init__(self, run: Run) -> None:
         self.run = run
+        self.conclusion: Conclusion | None = None
 
     def pytest_unconfigure(self) -> None:
         """Close connections, stop the reference."""
@@ -133,10 +136,10 @@ class RunHooks:
         return report
 
     def pytest_report_teststatus(self, report: Any) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
-        """Warnings about contracts are a category of their own."""
-        if getattr(report, "llmcompat", {}).get("verdict") == "warn":
-            return "warned", "w", ("WARN", {"yellow": True})
-        return None
+        """Warnings, and failures that are accepted, are categories of their own."""
+        from pytest_llmcompat.judging import category_of
+
+        return category_of(report)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Collect the results, from whichever process they come."""
@@ -145,16 +148,17 @@ class RunHooks:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Write the reports."""
-        from pytest_llmcompat.reporting import write_reports
+        """Conclude the run in the main process: write the reports, and fail for what is no single contract's fault."""
+        from pytest_llmcompat.ending import end
 
-        write_reports(session.config, self.run)
+        self.conclusion = end(session, self.run)
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        """A table of verdicts for each target, and what the run cost."""
+        """A table of verdicts for each target, what it comes to, and what the run cost."""
         from pytest_llmcompat.reporting.terminal import print_summary
 
-        print_summary(terminalreporter, self.run)
+        if self.conclusion is not None:
+            print_summary(terminalreporter, self.run, self.conclusion)
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ from pytest_llmcompat.lab import Lab
 from pytest_llmcompat.settings import WrongUsage
 from pytest_llmcompat.target import Target
 
-__all__ = ["PreflightFailed", "check", "listed_models", "only_model"]
+__all__ = ["PreflightFailed", "check", "listed_models", "listing", "model_list", "only_model"]
 
 _MOST_LISTED = 12
 _ROUTES = re.compile(r"/(chat/completions|completions|models|embeddings|responses)/?$")
@@ -38,6 +38,8 @@ def check(lab: Lab, fetch: Fetch) -> None:
     models = lab.exchange("models-list")
     _check_reachable(models, target)
     chat = lab.exchange("chat-basic")
+    if withheld := models.unsent or chat.unsent:
+        raise PreflightFailed(f"{target.endpoint} cannot be judged: {withheld}; allow more")
     _check_key(chat, target)
     _check_model(chat, models, target)
     _check_works(chat, target)
@@ -55,8 +57,8 @@ def listed_models(exchange: Exchange) -> list[str]:
     return list(dict.fromkeys(id for id in ids if isinstance(id, str) and id))
 
 
-def only_model(target: Target, fetch: Fetch) -> str:
-    """The only model that an endpoint lists. Raises PreflightFailed with what there is."""
+def model_list(target: Target, fetch: Fetch) -> list[str]:
+    """The ids that an endpoint lists. Raises PreflightFailed when it gives no list."""
     models = fetch(target.endpoint)
     _check_reachable(models, target)
     _check_key(models, target)
@@ -69,7 +71,12 @@ def only_model(target: Target, fetch: Fetch) -> str:
         _explain_base_url(
             models, target, fetch, "name a model with --llm-model=ID if it cannot list them, or "
         )
-    listed = listed_models(models)
+    return listed_models(models)
+
+
+def only_model(target: Target, fetch: Fetch) -> str:
+    """The only model that an endpoint lists. Raises PreflightFailed with what there is."""
+    listed = model_list(target, fetch)
     if len(listed) == 1:
         return listed[0]
     if not listed:
@@ -77,6 +84,11 @@ def only_model(target: Target, fetch: Fetch) -> str:
     raise PreflightFailed(
         f"{target.endpoint} has {len(listed)} models; choose with --llm-model=ID: {_some(listed)}"
     )
+
+
+def listing(listed: list[str]) -> str:
+    """What an endpoint lists, in a few words."""
+    return f"it lists {_some(listed)}" if listed else "it lists none"
 
 
 def _is_listing(exchange: Exchange) -> bool:
@@ -113,7 +125,7 @@ def _check_key(exchange: Exchange, target: Target) -> None:
     said = shown(error_message(exchange))
     if target.key is None:
         raise PreflightFailed(
-            f"{target.endpoint} wants a key ({exchange.status}: {said}); drop --llm-no-auth and give one"
+            f"{target.endpoint} wants a key ({exchange.status}: {said}); give one with --llm-api-key-env=NAME"
         )
     raise PreflightFailed(
         f"{target.endpoint} refuses the key ({exchange.status}: {said}); check: copied whole and without white "
@@ -129,7 +141,7 @@ def _check_model(chat: Exchange, models: Exchange, target: Target) -> None:
     if target.model in listed:
         return
     close = difflib.get_close_matches(target.model, listed, n=3, cutoff=0.4)
-    hint = f"closest: {_some(close)}" if close else f"it lists {_some(listed) if listed else 'none'}"
+    hint = f"closest: {_some(close)}" if close else listing(listed)
     said = shown(error_message(chat))
     raise PreflightFailed(
         f"{target.endpoint} does not have the model {shown(target.model)} ({chat.status}: {said}); {hint}"

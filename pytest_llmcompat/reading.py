@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Protocol
 
 from pytest_llmcompat.exchange import Exchange, Request
@@ -25,8 +26,10 @@ def is_chosen(probe_id: str, suites: tuple[str, ...]) -> bool:
     return PROBES[probe_id].suite in chosen(suites)
 
 
-def read(lab: Source, name: str, suites: tuple[str, ...] = ()) -> object:
+def read(lab: Source, name: str, suites: tuple[str, ...] = (), sent: Collection[str] | None = None) -> object:
     """The target, the exchange of a probe, or those of a family, by the name of the parameter.
+
+    sent: the probes that a shard sends, to which a family is then limited; None for no limit.
 
     A probe of a suite that was not chosen is not sent, and its exchange says so. Raises KeyError for another
     name, MissingExchange when a replay does not hold the probe.
@@ -34,7 +37,8 @@ def read(lab: Source, name: str, suites: tuple[str, ...] = ()) -> object:
     if name == "llm_target":
         return lab.target
     if name in FAMILIES:
-        return tuple(lab.exchange(probe.id) for probe in family(name, suites))
+        members = [probe.id for probe in family(name, suites)]
+        return tuple(lab.exchange(id) for id in members if sent is None or id in sent)
     probe_id = BY_FIXTURE[name]
     if is_chosen(probe_id, suites):
         return lab.exchange(probe_id)

@@ -2,47 +2,41 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-import pytest
-
-from pytest_llmcompat.cassette import CassetteError, path_of
+from pytest_llmcompat.budget import Ledger
+from pytest_llmcompat.configuration import Configuration
+from pytest_llmcompat.contract import Contract, Level
 from pytest_llmcompat.exchange import Exchange
-from pytest_llmcompat.lab import Lab, Source
-from pytest_llmcompat.lab.sources import LiveSource, RecordingSource, ReplayingSource
+from pytest_llmcompat.lab import Lab
 from pytest_llmcompat.lab.spool import Spool
-from pytest_llmcompat.matrix import fetch_models, targets_of
-from pytest_llmcompat.options import given, hide_key, sends
-from pytest_llmcompat.plain import line
-from pytest_llmcompat.preflight import PreflightFailed, check
+from pytest_llmcompat.measures import Measures
 from pytest_llmcompat.probes import PROBES
-from pytest_llmcompat.recordings import RecordingError, Shelf, shelves_of
+from pytest_llmcompat.recordings import Shelf
 from pytest_llmcompat.redaction import secrets_of
-from pytest_llmcompat.settings import Settings, WrongUsage, merge, read_table
+from pytest_llmcompat.settings import Settings
 from pytest_llmcompat.target import Target
-from pytest_llmcompat.wire import MissingExchange
 
-__all__ = ["Run", "Watcher", "begin"]
+__all__ = ["Run", "Watcher"]
 
 Watcher = Callable[[Exchange], None]
 """Told each exchange of this process when it is there, from the thread that obtained it."""
-
-_WORKER_KEY: Final = "LLMCOMPAT_WORKER_KEY_"
 
 
 @dataclass
 class Run:
     """What one call of pytest with `--llm-endpoint` works with.
 
-    settings: the options. targets: what is on trial. labs: target id → lab, or the recordings of `--llm-lint`.
+    settings: the options. configuration: what the file says. targets: what is on trial.
+    terms: target id → the settings that go for it. labs: target id → lab, or the recordings of `--llm-lint`.
+    measures: what the run is held against and limited by, beside its contracts. ledger: what is spent of the
+    budget, None without one.
+    sharded: target id → the probes that this shard sends; empty when the run is whole.
     spool: private folder in which worker processes share exchanges; None in a single process.
     passed_over: files below the folders of `--llm-lint` that are no recordings.
     watchers: told each exchange. judged: node id → one JSON value for its verdict (see `reporting`).
@@ -50,7 +44,12 @@ class Run:
 
     settings: Settings
     targets: tuple[Target, ...]
+    terms: Mapping[str, Settings]
     labs: Mapping[str, Lab | Shelf]
+    configuration: Configuration = field(default_factory=Configuration)
+    measures: Measures = field(default_factory=Measures)
+    ledger: Ledger | None = None
+    sharded: dict[str, frozenset[str]] = field(default_factory=dict)
     spool: Path | None = None
     passed_over: tuple[Path, ...] = ()
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -67,11 +66,18 @@ class Run:
         """The lab of a target, or its recordings."""
         return self.labs[target.id]
 
-    def send(self, probe_ids: Iterable[str]) -> None:
-        """Obtain the exchanges of many probes on every target, several at a time."""
-        wanted = list(probe_ids)
-        for lab in self.labs.values():
-            lab.prefetch(wanted, self.settings.concurrency)
+    def settings_for(self, target: Target | None) -> Settings:
+        """The settings that go for a target; those of the run for what reads none."""
+        return self.settings if target is None else self.terms.get(target.id, self.settings)
+
+    def fails_at(self, contract: Contract, target: Target | None) -> Level | None:
+        """The level at which a contract fails when a target breaks it; None when it only warns."""
+        return self.measures.rules.fails_at(contract, self.settings_for(target).level)
+
+    def send(self, probes: Mapping[str, Sequence[str]]) -> None:
+        """Obtain the exchanges of many probes, several at a time. probes: target id → ids of probes."""
+        for target in self.targets:
+            self.lab(target).prefetch(probes.get(target.id, ()), self.settings_for(target).concurrency)
 
     def exchanges(self) -> tuple[Exchange, ...]:
         """All exchanges of the run, of every process, target by target, in the order of the probes."""
@@ -104,6 +110,8 @@ class Run:
                 "no_auth": t.no_auth,
                 "place": t.place,
                 "embedding_model": t.embedding_model,
+                "name": t.name,
+                "require_models": t.require_models,
             }
             for t in self.targets
         ]
@@ -112,114 +120,3 @@ class Run:
     def close(self) -> None:
         """Close connections, stop the reference, remove private files."""
         self.resources.close()
-
-
-def begin(config: pytest.Config) -> Run:
-    """Check the options, find out the targets and check each before anything else is sent.
-
-    Raises pytest.UsageError with one line that says what to do.
-    """
-    try:
-        settings = merge(
-            given(config), read_table(config.rootpath / "pyproject.toml"), table_name="pyproject.toml"
-        )
-        hide_key(config)
-        with ExitStack() as resources:
-            worker = getattr(config, "workerinput", None)
-            if settings.lint:
-                run = _begin_lint(settings)
-            elif worker:
-                run = _begin_worker(settings, worker["llmcompat"], resources)
-            else:
-                run = _begin(config, settings, resources)
-            run.resources.push(resources.pop_all())
-            return run
-    except (WrongUsage, CassetteError, MissingExchange, RecordingError) as wrong:
-        raise pytest.UsageError(line(str(wrong))) from None
-
-
-def _begin(config: pytest.Config, settings: Settings, resources: ExitStack) -> Run:
-    targets = targets_of(settings, resources, sends=sends(config))
-    spool = _spool(resources, targets) if _distributes(config) else None
-    run = _run(settings, targets, spool, resources)
-    if sends(config) and not settings.replay:
-        for lab in run.labs.values():
-            if isinstance(lab, Lab):
-                _check(lab, settings)
-    return run
-
-
-def _begin_lint(settings: Settings) -> Run:
-    """Recordings are read by each process for itself: that is quick, and nothing has to be handed over."""
-    shelves, passed_over = shelves_of(settings.lint)
-    labs = {shelf.target.id: shelf for shelf in shelves}
-    return Run(settings, tuple(shelf.target for shelf in shelves), labs, passed_over=passed_over)
-
-
-def _begin_worker(settings: Settings, handed: dict[str, Any], resources: ExitStack) -> Run:
-    targets = tuple(
-        Target(**target, key=os.environ.get(f"{_WORKER_KEY}{number}"), headers=settings.headers)
-        for number, target in enumerate(handed["targets"])
-    )
-    return _run(settings, targets, Path(handed["spool"]), resources)
-
-
-def _run(settings: Settings, targets: tuple[Target, ...], spool: Path | None, resources: ExitStack) -> Run:
-    watchers: list[Watcher] = []
-
-    def watch(exchange: Exchange) -> None:
-        for watcher in watchers:
-            watcher(exchange)
-
-    labs = {}
-    for target in targets:
-        store = None if spool is None else Spool(spool, target.id)
-        labs[target.id] = Lab(
-            target, _source(settings, target), named=settings.suite, store=store, on_exchange=watch
-        )
-        resources.callback(labs[target.id].close)
-    return Run(settings, targets, labs, spool, watchers=watchers)
-
-
-def _distributes(config: pytest.Config) -> bool:
-    """True when pytest-xdist will start worker processes."""
-    return getattr(config.option, "dist", "no") != "no" and bool(getattr(config.option, "tx", None))
-
-
-def _spool(resources: ExitStack, targets: tuple[Target, ...]) -> Path:
-    """A private folder for exchanges that worker processes share; their keys go into the environment."""
-    folder = Path(tempfile.mkdtemp(prefix="llmcompat-"))
-    resources.callback(shutil.rmtree, folder, ignore_errors=True)
-    for number, target in enumerate(targets):
-        if target.key is not None:
-            os.environ[f"{_WORKER_KEY}{number}"] = target.key
-            resources.callback(os.environ.pop, f"{_WORKER_KEY}{number}", None)
-    return folder
-
-
-def _source(settings: Settings, target: Target) -> Source:
-    if settings.replay:
-        return ReplayingSource(target, settings.cassette_folder)
-    if settings.record:
-        return RecordingSource(target, settings.timeout, settings.cassette_folder)
-    return LiveSource(target, settings.timeout)
-
-
-def _check(lab: Lab, settings: Settings) -> None:
-    """Pre-flight; what a refused run has recorded is removed, or the next try would replay the refusal."""
-    try:
-        check(lab, lambda base_url: fetch_models(lab.target, base_url, settings.timeout))
-    except PreflightFailed:
-        if settings.record:
-            for exchange in (e for e in lab.obtained() if e.live or not e.ok):
-                _forget(path_of(settings.cassette_folder, lab.target, exchange.probe))
-        raise
-
-
-def _forget(path: Path) -> None:
-    """Remove a cassette, and the folders of its model and endpoint when nothing else lies there."""
-    path.unlink(missing_ok=True)
-    for folder in path.parents[:2]:
-        if not folder.is_dir() or any(folder.iterdir()):
-            return
-        folder.rmdir()

@@ -1,21 +1,21 @@
-"""What the user asked for: command-line options over `[tool.llmcompat]`, checked before anything is sent."""
+"""What the user asked for: command-line options over the configuration file, checked before anything is sent."""
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from pytest_llmcompat.contract import Level
 from pytest_llmcompat.suite import CASSETTES
+from pytest_llmcompat.target import Latency
 
-__all__ = ["SUITES", "Settings", "WrongUsage", "merge", "read_table"]
+__all__ = ["REPORT_SUFFIXES", "SUITES", "Settings", "WrongUsage", "merge"]
 
+REPORT_SUFFIXES: Final = (".json", ".md")
 SUITES: Final = (
     "core",
     "tools",
@@ -37,22 +37,32 @@ class WrongUsage(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The options of a run; each field is an option `--llm-…` and a key of `[tool.llmcompat]`.
+    """The options of a run, or of one of its named targets; each field is an option `--llm-…` and a key of the file.
 
-    endpoint: base URLs, `reference`, or preset names. model: model ids; empty to take the only one listed.
-    embedding_model: id of the one that gives embeddings; None to take one that is listed.
+    name: of the target in the file, None when it was typed. target: names of targets in the file, or `all`.
+    endpoint: base URLs, `reference`, or preset names. model: model ids, or globs over those that are listed;
+    empty to take the only one. embedding_model: id of the one that gives embeddings; None to take one listed.
+    require_models: ids that the endpoint has to list.
     api_key_env: environment variable with the key; None for the preset's own or OPENAI_API_KEY.
     api_key: the key itself, for local use. record, replay: write or read cassettes below the folder
     `cassettes` (None for `cassettes` in the working directory).
-    level: the weakest level whose broken contracts fail the run. report: paths of JSON reports to write.
+    level: the weakest level whose broken contracts fail the run. report: paths of reports to write.
+    client: clients whose contracts fail the run, whatever their level.
     suite: probe groups to run, all for none. timeout: seconds one exchange may take. header: `Name: value`.
-    lint: recordings of other tools to judge in the place of an endpoint.
+    latency: seconds that answers may take. lint: recordings of other tools to judge in the place of an endpoint.
     no_auth: the server has no keys. concurrency: how many probes are under way at once.
+    baseline: path of an earlier report; update_baseline: write it anew. baseline_strict: a contract that passed
+    and is inconclusive now fails too. drift: what a shape other than the recorded one is: off, warn or fail.
+    replaceable: `A=B`, target B has to keep what A keeps. strict_waivers: useless waivers fail the run.
+    max_requests, max_tokens, max_cost (USD): budgets of the run. shard: `2/5`, the part of the contracts to judge.
     """
 
+    name: str | None = None
+    target: tuple[str, ...] = ()
     endpoint: tuple[str, ...] = ()
     model: tuple[str, ...] = ()
     embedding_model: str | None = None
+    require_models: tuple[str, ...] = ()
     api_key_env: str | None = None
     api_key: str | None = field(default=None, repr=False)
     record: bool = False
@@ -66,6 +76,18 @@ class Settings:
     lint: tuple[str, ...] = ()
     no_auth: bool = False
     concurrency: int = 8
+    latency: Latency = field(default_factory=Latency)
+    client: tuple[str, ...] = ()
+    baseline: str | None = None
+    update_baseline: bool = False
+    baseline_strict: bool = False
+    drift: str = "warn"
+    replaceable: tuple[str, ...] = ()
+    strict_waivers: bool = False
+    max_requests: int | None = None
+    max_tokens: int | None = None
+    max_cost: float | None = None
+    shard: str | None = None
 
     @property
     def cassette_folder(self) -> Path:
@@ -82,13 +104,34 @@ class Settings:
         return {name.strip(): value.strip() for name, _, value in split}
 
 
-_LISTS: Final = frozenset({"endpoint", "model", "report", "suite", "header", "lint"})
-_FLAGS: Final = frozenset({"record", "replay", "no_auth"})
-_TEXTS: Final = frozenset({"embedding_model", "api_key_env", "api_key", "cassettes"})
+_LISTS: Final = frozenset(
+    {
+        "target",
+        "endpoint",
+        "model",
+        "require_models",
+        "report",
+        "suite",
+        "header",
+        "lint",
+        "client",
+        "replaceable",
+    }
+)
+_SPLIT: Final = frozenset({"target", "suite", "client"})
+_FLAGS: Final = frozenset(
+    {"record", "replay", "no_auth", "update_baseline", "baseline_strict", "strict_waivers"}
+)
+_TEXTS: Final = frozenset({"embedding_model", "api_key_env", "api_key", "cassettes", "baseline", "shard"})
+_COUNTS: Final = frozenset({"concurrency", "max_requests", "max_tokens"})
+_UNITS: Final = {"max_cost": "amount of USD above 0"}
+# Of seconds and USD, and of counts.
+_LARGEST: Final = (1e6, 1e12)
+_DRIFTS: Final = ("off", "warn", "fail")
 # Of these, the one on the command line puts those of the table out of force.
 _RIVALS: Final = (
     ({"record"}, {"replay"}),
-    ({"lint"}, {"endpoint", "model", "record", "replay"}),
+    ({"lint"}, {"endpoint", "model", "record", "replay", "target"}),
     ({"no_auth"}, {"api_key", "api_key_env"}),
 )
 # RFC 9110 section 5.6.2.
@@ -96,49 +139,26 @@ _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _OURS: Final = frozenset({"authorization", "content-type", "content-length", "transfer-encoding"})
 
 
-def read_table(path: Path) -> dict[str, Any]:
-    """The table `[tool.llmcompat]` of a pyproject.toml, {} when there is none. Raises WrongUsage."""
-    try:
-        tools = tomllib.loads(path.read_text("utf-8")).get("tool", {})
-    except FileNotFoundError:
-        return {}
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise WrongUsage(f"{path.name} cannot be read: {error}") from None
-    table = tools.get("llmcompat", {}) if isinstance(tools, dict) else {}
-    if not isinstance(table, dict):
-        raise WrongUsage(f"{path.name}: [tool.llmcompat] is not a table")
-    return {str(key).replace("-", "_"): value for key, value in table.items()}
+def merge(
+    options: Mapping[str, Any], table: Mapping[str, Any], *, table_name: str, name: str | None = None
+) -> Settings:
+    """Settings from options (None, [] or False where not given) over a table of the configuration file.
 
-
-def merge(options: Mapping[str, Any], table: Mapping[str, Any], *, table_name: str) -> Settings:
-    """Settings from options (None, [] or False where not given) over a table. Raises WrongUsage."""
-    where = f"{table_name} [tool.llmcompat]"
-    _check_keys(table, where)
+    name: of the target that the table is about. Raises WrongUsage.
+    """
     typed = {
-        name: _checked(name, value, f"--llm-{name.replace('_', '-')}")
-        for name, value in options.items()
+        key: _checked(key, value, f"--llm-{key.replace('_', '-')}")
+        for key, value in options.items()
         if value is not None and value is not False and value != []
     }
-    given = {name: _checked(name, value, f"{where} {name}") for name, value in table.items()}
+    given = {key: _checked(key, value, f"{table_name} {key}") for key, value in table.items()}
     for one, other in _RIVALS:
         for mine, theirs in ((one, other), (other, one)):
             if typed.keys() & mine:
-                given = {name: value for name, value in given.items() if name not in theirs}
-    settings = Settings(**(given | typed))
+                given = {key: value for key, value in given.items() if key not in theirs}
+    settings = Settings(**(given | typed), name=name)
     _check_together(settings)
     return settings
-
-
-def _check_keys(table: Mapping[str, Any], where: str) -> None:
-    known = {f.name for f in fields(Settings)} - {"api_key"}
-    for key in table:
-        if key == "api_key":
-            raise WrongUsage(
-                f"{where}: a key does not belong into a file; put it into the environment and name the "
-                "variable with api_key_env"
-            )
-        if key not in known:
-            raise WrongUsage(f"{where}: unknown key {key!r}{_did_you_mean(key, known)}")
 
 
 def _checked(name: str, value: Any, where: str) -> Any:
@@ -152,6 +172,14 @@ def _checked(name: str, value: Any, where: str) -> Any:
         if not isinstance(value, str) or not value:
             raise WrongUsage(f"{where}: give a text that is not empty")
         return value
+    if name == "drift":
+        if value not in _DRIFTS:
+            raise WrongUsage(f"{where}: {value!r} is none of {', '.join(_DRIFTS)}")
+        return value
+    if name == "latency":
+        return Latency(
+            **{limit: _number(limit, seconds, f"{where} {limit}") for limit, seconds in value.items()}
+        )
     if name == "level":
         try:
             return Level(str(value).lower())
@@ -164,7 +192,7 @@ def _texts(name: str, value: Any, where: str) -> tuple[str, ...]:
     values = [value] if isinstance(value, str) else value
     if not isinstance(values, Sequence) or not all(isinstance(v, str) and v.strip() for v in values):
         raise WrongUsage(f"{where}: give a text that is not empty, or a list of such texts")
-    parts = [part.strip() for v in values for part in (v.split(",") if name == "suite" else [v])]
+    parts = [part.strip() for v in values for part in (v.split(",") if name in _SPLIT else [v])]
     return tuple(dict.fromkeys(parts))
 
 
@@ -173,11 +201,10 @@ def _number(name: str, value: Any, where: str) -> float | int:
         number = float(value)
     except (TypeError, ValueError):
         number = float("nan")
-    whole = name == "concurrency"
-    if isinstance(value, bool) or not 0 < number < 1e6 or (whole and number != int(number)):
-        raise WrongUsage(
-            f"{where}: {value!r} is no {'whole number above 0' if whole else 'number of seconds above 0'}"
-        )
+    whole = name in _COUNTS
+    if isinstance(value, bool) or not 0 < number < _LARGEST[whole] or (whole and number != int(number)):
+        what = "whole number above 0" if whole else _UNITS.get(name, "number of seconds above 0")
+        raise WrongUsage(f"{where}: {value!r} is no {what}")
     return int(number) if whole else number
 
 
@@ -186,7 +213,9 @@ def _check_together(settings: Settings) -> None:
         raise WrongUsage("--llm-record and --llm-replay exclude each other: record first, replay later")
     if settings.no_auth and (settings.api_key or settings.api_key_env):
         raise WrongUsage("--llm-no-auth says that there are no keys: leave it out, or the key")
-    if settings.lint and (settings.endpoint or settings.record or settings.replay):
+    if settings.update_baseline and settings.baseline is None:
+        raise WrongUsage("--llm-update-baseline needs --llm-baseline=FILE: say which file to write")
+    if settings.lint and (settings.endpoint or settings.record or settings.replay or settings.target):
         raise WrongUsage(
             "--llm-lint judges recordings: leave --llm-endpoint, --llm-record and --llm-replay out"
         )
@@ -214,8 +243,8 @@ def _check_header(line: str) -> None:
 
 def _check_report(text: str) -> None:
     path = Path(text)
-    if path.suffix.lower() != ".json":
-        raise WrongUsage(f"--llm-report: {text}: the only format is JSON so far; end the path in .json")
+    if path.suffix.lower() not in REPORT_SUFFIXES:
+        raise WrongUsage(f"--llm-report: {text}: end the path in {' or '.join(REPORT_SUFFIXES)}")
     if path.is_dir():
         raise WrongUsage(f"--llm-report: {text} is a folder; give the path of a file")
     if not path.resolve().parent.is_dir():
@@ -231,8 +260,3 @@ def _check_writable(folder: Path) -> None:
         raise WrongUsage(f"--llm-cassettes: {lowest} is no folder")
     if not os.access(lowest, os.W_OK):
         raise WrongUsage(f"--llm-cassettes: nothing can be written into {lowest}")
-
-
-def _did_you_mean(name: str, known: set[str]) -> str:
-    close = difflib.get_close_matches(name, sorted(known), n=1)
-    return f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(sorted(known))}"

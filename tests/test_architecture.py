@@ -33,12 +33,22 @@ DOWN_TO_EXCHANGES = (
 )
 # What steers a run or leaves the process: judgements reach none of it, however indirectly.
 OUT_OF_REACH_OF_CONTRACTS = {
+    "baseline",
+    "beginning",
+    "budget",
     "cassette",
+    "change",
     "collection",
     "command",
+    "conclusion",
+    "configuration",
+    "drift",
+    "ending",
     "judging",
     "lab",
     "matrix",
+    "measures",
+    "merging",
     "options",
     "plugin",
     "passive",
@@ -46,9 +56,15 @@ OUT_OF_REACH_OF_CONTRACTS = {
     "recordings",
     "redaction",
     "reference",
+    "replaceable",
+    "report",
     "reporting",
     "run",
     "settings",
+    "shape",
+    "shard",
+    "summary",
+    "waiver",
     "wire",
 }
 # A report says what was judged: it neither sends nor judges.

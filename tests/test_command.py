@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from pytest_llmcompat.command import main
+from pytest_llmcompat.configuration import read_configuration
 from pytest_llmcompat.contract import SHOULD, Contract
 from pytest_llmcompat.reporting.description import close_ids, described
 from pytest_llmcompat.reporting.json_report import SCHEMA_FILE
@@ -153,3 +155,17 @@ def test_description_leaves_out_what_is_not_known() -> None:
         "Source:     us",
         "Reads:      chat_basic",
     ]
+
+
+def test_init_writes_a_file_that_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It says what to try next, and never writes over a file that is there."""
+    monkeypatch.chdir(tmp_path)
+    assert main(["init"]) == 0
+    assert capsys.readouterr().out == "wrote llmcompat.toml; try it with: pytest --llm-target=reference\n"
+    assert list(read_configuration(tmp_path).targets) == ["reference"]
+    assert main(["init"]) == 4
+    assert capsys.readouterr().err == (
+        "llmcompat: llmcompat.toml is there already; edit it, or move it away first\n"
+    )

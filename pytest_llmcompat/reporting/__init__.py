@@ -3,20 +3,34 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-import pytest
-
+from pytest_llmcompat.baseline import updated
+from pytest_llmcompat.conclusion import Conclusion
+from pytest_llmcompat.reporting.json_report import json_report, write_json, write_text
 from pytest_llmcompat.run import Run
 
-__all__ = ["write_reports"]
+__all__ = ["update_baseline", "write_reports"]
 
 
-def write_reports(config: pytest.Config, run: Run) -> None:
-    """Write what `--llm-report` asks for; workers of pytest-xdist leave that to the main process."""
-    if hasattr(config, "workerinput") or config.option.collectonly or not run.settings.report:
-        return
-    from pytest_llmcompat.reporting.json_report import json_report, write_json
+def write_reports(run: Run, conclusion: Conclusion) -> dict[str, Any]:
+    """Write what `--llm-report` asks for; gives the JSON report, whether it is written or not."""
+    document = json_report(run, conclusion)
+    for text in run.settings.report:
+        path = Path(text)
+        if path.suffix.lower() == ".md":
+            from pytest_llmcompat.reporting.markdown import markdown_report
 
-    document = json_report(run)
-    for path in run.settings.report:
-        write_json(Path(path), document)
+            write_text(path, markdown_report(document))
+        else:
+            write_json(path, document)
+    return document
+
+
+def update_baseline(run: Run, conclusion: Conclusion, document: dict[str, Any]) -> None:
+    """Accept a run: write the baseline anew, with what did not run as it was."""
+    assert run.settings.baseline is not None
+    earlier = run.measures.rules.baseline
+    strict = run.settings.baseline_strict
+    accepted = updated(earlier, document, loaded=conclusion.existing, strict=strict)
+    write_json(Path(run.settings.baseline), accepted)

@@ -5,50 +5,57 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections import Counter
-from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
+from pytest_llmcompat.conclusion import Conclusion
 from pytest_llmcompat.exchange import Exchange
-from pytest_llmcompat.reporting.cost import cost_of, tokens_of
+from pytest_llmcompat.report import FORMAT, SCHEMA_FILE
+from pytest_llmcompat.reporting.conclusion_json import client_values, conclusion_values
 from pytest_llmcompat.run import Run
+from pytest_llmcompat.summary import summary_of
 from pytest_llmcompat.target import Target
-from pytest_llmcompat.verdict import Outcome
+from pytest_llmcompat.usage import tokens_of
 
-__all__ = ["SCHEMA_FILE", "json_report", "write_json"]
-
-SCHEMA_FILE: Final = Path(__file__).with_name("report.schema.json")
+__all__ = ["SCHEMA_FILE", "json_report", "write_json", "write_text"]
 
 
-def json_report(run: Run) -> dict[str, Any]:
+def json_report(run: Run, conclusion: Conclusion) -> dict[str, Any]:
     """The report of a run as a JSON value; results and exchanges in a stable order."""
-    exchanges = run.exchanges()
+    exchanges = [_exchange(exchange) for exchange in run.exchanges()]
     results = sorted(run.results, key=lambda result: (result["target"], result["contract"]))
+    summary = summary_of(run.settings.level.value, [t.id for t in run.targets], results, exchanges)
+    for target in run.targets:
+        summary["targets"][target.id] |= {
+            "level": run.settings_for(target).level.value,
+            "clients": client_values(conclusion.clients.get(target.id, ())),
+        }
     return {
-        "schema": "llmcompat.report/1",
+        "schema": FORMAT,
         "generated": run.started.isoformat(timespec="seconds").replace("+00:00", "Z"),
         "tool": {"name": "pytest-llmcompat", "version": version("pytest-llmcompat")},
+        **({"shard": run.settings.shard} if run.settings.shard is not None else {}),
         "targets": [_target(target) for target in run.targets],
         "results": results,
-        "exchanges": [_exchange(exchange) for exchange in exchanges],
-        "summary": {
-            **_counts(results),
-            "level": run.settings.level.value,
-            "targets": {t.id: _summary(t, results, exchanges) for t in run.targets},
-        },
+        "exchanges": exchanges,
+        "summary": summary,
+        **conclusion_values(conclusion, run),
     }
 
 
 def write_json(path: Path, document: dict[str, Any]) -> None:
+    """Write a report as `write_text` does."""
+    write_text(path, f"{json.dumps(document, indent=2)}\n")
+
+
+def write_text(path: Path, text: str) -> None:
     """Write a report; a reader sees the old file or the whole new one, never a part."""
     handle, name = tempfile.mkstemp(dir=path.resolve().parent, prefix=f".{path.stem[:40]}.", suffix=".tmp")
     temporary = Path(name)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(document, file, indent=2)
-            file.write("\n")
+            file.write(text)
         temporary.chmod(0o644)
         temporary.replace(path)
     except BaseException:
@@ -80,20 +87,3 @@ def _exchange(exchange: Exchange) -> dict[str, Any]:
         "unsent": exchange.unsent,
         "live": exchange.live,
     }
-
-
-def _summary(
-    target: Target, results: Iterable[dict[str, Any]], exchanges: Iterable[Exchange]
-) -> dict[str, Any]:
-    cost = cost_of(e for e in exchanges if e.target == target.id)
-    return {
-        **_counts(result for result in results if result["target"] == target.id),
-        "requests": cost.requests,
-        "prompt_tokens": cost.prompt_tokens,
-        "completion_tokens": cost.completion_tokens,
-    }
-
-
-def _counts(results: Iterable[dict[str, Any]]) -> dict[str, int]:
-    counted = Counter(result["verdict"] for result in results)
-    return {"contracts": counted.total(), **{outcome.value: counted[outcome.value] for outcome in Outcome}}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import contextmanager
 from itertools import count
 from threading import Lock
@@ -21,14 +21,14 @@ __all__ = ["progress_line"]
 
 
 @contextmanager
-def progress_line(config: pytest.Config, run: Run, probe_ids: Iterable[str]) -> Iterator[None]:
-    """Count the exchanges still to come of some probes; nothing in worker processes and with `-q`.
+def progress_line(config: pytest.Config, run: Run, probes: Mapping[str, Iterable[str]]) -> Iterator[None]:
+    """Count the exchanges still to come of some probes (target id → ids); nothing in worker processes and with `-q`.
 
     On a terminal, one line that is rewritten and goes away; elsewhere, one line.
     """
     terminal: Any = config.pluginmanager.get_plugin("terminalreporter")
     there = {(exchange.target, exchange.probe) for exchange in run.exchanges()}
-    coming = {(target.id, probe_id) for target in run.targets for probe_id in probe_ids} - there
+    coming = {(id, probe_id) for id, probe_ids in probes.items() for probe_id in probe_ids} - there
     if terminal is None or hasattr(config, "workerinput") or terminal.verbosity < 0 or not coming:
         yield
         return

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import Any, Final
+from typing import Any
 
+from pytest_llmcompat.conclusion import Conclusion
 from pytest_llmcompat.exchange import Exchange
+from pytest_llmcompat.reporting.conclusion import client_lines, gate_lines
 from pytest_llmcompat.reporting.cost import cost_of
 from pytest_llmcompat.reporting.result import NOT_JUDGED
 from pytest_llmcompat.run import Run
@@ -14,10 +16,8 @@ from pytest_llmcompat.verdict import Outcome
 
 __all__ = ["print_summary", "table"]
 
-_COLUMNS: Final = tuple(outcome.value for outcome in Outcome if outcome is not Outcome.WAIVED)
 
-
-def print_summary(terminal: Any, run: Run) -> None:
+def print_summary(terminal: Any, run: Run, conclusion: Conclusion) -> None:
     """Write the summary of a run with pytest's terminal reporter."""
     if not run.results:
         return
@@ -33,7 +33,18 @@ def print_summary(terminal: Any, run: Run) -> None:
             terminal.write_line(line, yellow=True)
         for line in _missing(results):
             terminal.write_line(line, red=True)
+        for line in client_lines(conclusion.clients.get(target.id, ()), explained=terminal.verbosity > 0):
+            terminal.write_line(line)
         terminal.write_line(_spent([e for e in exchanges if e.target == target.id]))
+    lines = list(gate_lines(conclusion, run, whole=terminal.verbosity > 0))
+    if lines:
+        terminal.write_sep("=", "llmcompat: the whole run")
+    for line in lines:
+        terminal.write_line(line)
+    for fault in conclusion.faults:
+        terminal.write_line(f"fails the run: {fault}", red=True)
+    if run.settings.update_baseline:
+        terminal.write_line(f"accepted as the baseline: {run.settings.baseline}")
     if run.passed_over:
         terminal.write_line(f"no recordings, passed over: {', '.join(map(str, run.passed_over))}")
     for path in run.settings.report:
@@ -53,19 +64,21 @@ def _spent(exchanges: Iterable[Exchange]) -> str:
 
 
 def table(results: Iterable[dict[str, Any]]) -> Iterator[str]:
-    """Counts of each verdict by area, and the sum."""
+    """Counts of each verdict by area, and the sum; a column for waived failures only when there are some."""
     counts: dict[str, Counter[str]] = {}
     for result in results:
         counts.setdefault(result["area"], Counter())[result["verdict"]] += 1
     width = max((len(area) for area in counts), default=0) + 2
-    yield "area".ljust(width) + "".join(column.rjust(14) for column in _COLUMNS)
+    total = sum(counts.values(), Counter())
+    columns = [outcome.value for outcome in Outcome if outcome is not Outcome.WAIVED or total[outcome.value]]
+    yield "area".ljust(width) + "".join(column.rjust(14) for column in columns)
     for area in sorted(counts):
-        yield _row(area, counts[area], width)
-    yield _row("all", sum(counts.values(), Counter()), width)
+        yield _row(area, counts[area], width, columns)
+    yield _row("all", total, width, columns)
 
 
-def _row(name: str, counted: Counter[str], width: int) -> str:
-    return name.ljust(width) + "".join(str(counted[column] or ".").rjust(14) for column in _COLUMNS)
+def _row(name: str, counted: Counter[str], width: int, columns: Iterable[str]) -> str:
+    return name.ljust(width) + "".join(str(counted[column] or ".").rjust(14) for column in columns)
 
 
 def _warnings(results: Iterable[dict[str, Any]], *, explained: bool) -> Iterator[str]:

@@ -57,8 +57,8 @@ Every fail was checked by hand against the bytes: [interop-checked.md](interop-c
 def recorded(cassettes: Path = CASSETTES) -> dict[str, Target]:
     """The recorded targets, by the port of their servers."""
     with ExitStack() as resources:
-        targets = targets_of(Settings(replay=True, cassettes=str(cassettes)), resources)
-    return {str(urlsplit(target.endpoint).port): target for target in targets}
+        pairs = targets_of([Settings(replay=True, cassettes=str(cassettes))], resources)
+    return {str(urlsplit(target.endpoint).port): target for target, _ in pairs}
 
 
 def replayed(target: Target, cassettes: Path = CASSETTES) -> list[Verdict]:

@@ -13,12 +13,18 @@ from pytest_llmcompat.matrix import targets_of
 from pytest_llmcompat.reference import Reference
 from pytest_llmcompat.reference.models import SLASHED_MODEL
 from pytest_llmcompat.settings import Settings, WrongUsage
+from pytest_llmcompat.target import Target
 from tests.plugin.conftest import Judge, report_of, verdicts_of
 from tests.servers import Connection, Received, serving
 
 pytest_plugins = ("pytester",)
 
 NAMED = Settings(endpoint=("https://a.example/v1",), model=("m",), no_auth=True)
+
+
+def found(settings: Settings, resources: ExitStack, *, sends: bool = True) -> list[Target]:
+    """The targets of a run with some settings."""
+    return [target for target, _ in targets_of([settings], resources, sends=sends)]
 
 
 @pytest.fixture
@@ -40,7 +46,7 @@ def listing(*ids: str) -> Any:
 def test_every_endpoint_is_crossed_with_every_model(resources: ExitStack) -> None:
     """Two endpoints and two models are four targets, named by both."""
     settings = replace(NAMED, endpoint=("https://a.example/v1", "groq"), model=("m", "n/o"))
-    assert [target.id for target in targets_of(settings, resources)] == [
+    assert [target.id for target in found(settings, resources)] == [
         "m@a.example",
         "n/o@a.example",
         "m@groq",
@@ -51,26 +57,26 @@ def test_every_endpoint_is_crossed_with_every_model(resources: ExitStack) -> Non
 def test_embedding_model_goes_with_every_target(resources: ExitStack) -> None:
     """It is the model of another route, so it makes no target of its own."""
     settings = replace(NAMED, model=("m", "n"), embedding_model="e")
-    targets = targets_of(settings, resources)
+    targets = found(settings, resources)
     assert [(target.model, target.embedding_model) for target in targets] == [("m", "e"), ("n", "e")]
 
 
 def test_same_target_named_twice_is_on_trial_once(resources: ExitStack) -> None:
     """A provider's name and its URL are one endpoint."""
     settings = replace(NAMED, endpoint=("groq", "https://api.groq.com/openai/v1/"))
-    assert len(targets_of(settings, resources)) == 1
+    assert len(found(settings, resources)) == 1
 
 
 def test_two_base_urls_on_one_host_are_told_apart(resources: ExitStack) -> None:
     """Ids that would clash hold the whole base URL."""
     settings = replace(NAMED, endpoint=("https://a.example/v1", "https://a.example/beta"))
-    ids = [target.id for target in targets_of(settings, resources)]
+    ids = [target.id for target in found(settings, resources)]
     assert ids == ["m@https://a.example/v1", "m@https://a.example/beta"]
 
 
 def test_model_id_with_control_characters_is_escaped_in_the_target_id(resources: ExitStack) -> None:
     """Target ids go to terminals; the model asked for stays as it is."""
-    (target,) = targets_of(replace(NAMED, model=("a\x1b[31m\nb",)), resources)
+    (target,) = found(replace(NAMED, model=("a\x1b[31m\nb",)), resources)
     assert target.id == "a\\u001b[31m\\nb@a.example"
     assert target.model == "a\x1b[31m\nb"
 
@@ -78,7 +84,7 @@ def test_model_id_with_control_characters_is_escaped_in_the_target_id(resources:
 def test_only_model_that_is_listed_is_taken(resources: ExitStack) -> None:
     """Without --llm-model, an endpoint with one model needs no choice."""
     with listing("solo") as server:
-        (target,) = targets_of(replace(NAMED, endpoint=(server.base_url,), model=()), resources)
+        (target,) = found(replace(NAMED, endpoint=(server.base_url,), model=()), resources)
     assert target.model == "solo"
 
 
@@ -94,7 +100,7 @@ def test_only_model_that_is_listed_is_taken(resources: ExitStack) -> None:
 def test_choice_between_models_is_the_users(resources: ExitStack, ids: list[str], said: str) -> None:
     """Several models, or none, are an error that lists what there is."""
     with listing(*ids) as server, pytest.raises(WrongUsage) as wrong:
-        targets_of(replace(NAMED, endpoint=(server.base_url,), model=()), resources)
+        found(replace(NAMED, endpoint=(server.base_url,), model=()), resources)
     assert said in str(wrong.value)
 
 
@@ -103,7 +109,7 @@ def test_nothing_is_sent_before_all_endpoints_are_right(resources: ExitStack) ->
     with listing("solo") as server:
         settings = replace(NAMED, endpoint=(server.base_url, "nonsense"), model=())
         with pytest.raises(WrongUsage, match="nonsense"):
-            targets_of(settings, resources)
+            found(settings, resources)
     assert server.received == []
 
 
@@ -111,7 +117,7 @@ def test_model_stays_open_when_nothing_may_be_sent(resources: ExitStack) -> None
     """Showing what would run needs no model list."""
     with listing("solo") as server:
         settings = replace(NAMED, endpoint=(server.base_url,), model=())
-        (target,) = targets_of(settings, resources, sends=False)
+        (target,) = found(settings, resources, sends=False)
     assert server.received == []
     assert target.id == server.base_url.removeprefix("http://").removesuffix("/v1")
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pytest_llmcompat.contract import Level
-from pytest_llmcompat.settings import Settings, WrongUsage, merge, read_table
+from pytest_llmcompat.settings import Settings, WrongUsage, merge
 
 pytest_plugins = ("pytester",)
 
@@ -98,7 +98,11 @@ def test_option_puts_its_rival_in_the_table_out_of_force(
         ({"header": ["X-Team: "]}, "--llm-header: write a header as 'Name: value'"),
         ({"header": ["X-Team: a\nX-Other: b"]}, "--llm-header: write a header as 'Name: value'"),
         ({"header": ["Authorization: Bearer x"]}, "give a key with --llm-api-key-env=NAME"),
-        ({"report": ["report.html"]}, "--llm-report: report.html: the only format is JSON so far"),
+        ({"report": ["report.html"]}, "--llm-report: report.html: end the path in .json or .md"),
+        ({"update_baseline": True}, "--llm-update-baseline needs --llm-baseline=FILE"),
+        ({"drift": "hard"}, "--llm-drift: 'hard' is none of off, warn, fail"),
+        ({"max_requests": "0"}, "--llm-max-requests: '0' is no whole number above 0"),
+        ({"max_cost": "-1"}, "--llm-max-cost: '-1' is no amount of USD above 0"),
         ({"report": ["nowhere/report.json"]}, "the folder does not exist; create it first"),
         ({"record": True, "replay": True}, "--llm-record and --llm-replay exclude each other"),
         ({"no_auth": True, "api_key": "k"}, "--llm-no-auth says that there are no keys"),
@@ -110,29 +114,6 @@ def test_bad_option_is_refused_with_a_remedy(options: dict[str, Any], said: str)
         merged(options)
     assert said in str(wrong.value)
     assert "\n" not in str(wrong.value)
-
-
-@pytest.mark.parametrize(
-    ("table", "said"),
-    [
-        ({"modle": "m"}, "pyproject.toml [tool.llmcompat]: unknown key 'modle'; did you mean 'model'?"),
-        ({"zzz": 1}, "unknown key 'zzz'; there are api_key_env, cassettes, concurrency"),
-        ({"api_key": "sk-secret"}, "put it into the environment and name the variable with api_key_env"),
-        ({"endpoint": 3}, "pyproject.toml [tool.llmcompat] endpoint: give a text"),
-        ({"endpoint": [3]}, "endpoint: give a text"),
-        ({"record": "yes"}, "record: give true or false"),
-        ({"timeout": True}, "timeout: True is no number"),
-        ({"timeout": [1]}, "timeout: [1] is no number"),
-        ({"cassettes": ["a"]}, "cassettes: give a text"),
-        ({"level": 1}, "level: 1 is no level"),
-    ],
-)
-def test_bad_table_is_refused_with_a_remedy(table: dict[str, Any], said: str) -> None:
-    """A mistake in the table names the file and the key."""
-    with pytest.raises(WrongUsage) as wrong:
-        merged(table=table)
-    assert said in str(wrong.value)
-    assert "sk-secret" not in str(wrong.value)
 
 
 def test_header_in_an_error_keeps_its_value() -> None:
@@ -160,42 +141,6 @@ def test_cassettes_cannot_be_recorded_into_a_file(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(WrongUsage, match="is no folder"):
         merged({"record": True, "cassettes": str(tmp_path / "file" / "deep")})
-
-
-@pytest.mark.parametrize(
-    ("text", "table"),
-    [
-        ("", {}),
-        ("[tool.other]\na = 1", {}),
-        ("tool = 3", {}),
-        ("[tool.llmcompat]\napi-key-env = 'A'\nmodel = ['m']", {"api_key_env": "A", "model": ["m"]}),
-    ],
-)
-def test_table_is_read_with_dashes_or_underscores(tmp_path: Path, text: str, table: dict[str, Any]) -> None:
-    """Keys may be written like the options; a file without the table is an empty one."""
-    (tmp_path / PYPROJECT).write_text(text)
-    assert read_table(tmp_path / PYPROJECT) == table
-
-
-def test_file_that_is_absent_is_an_empty_table(tmp_path: Path) -> None:
-    """Most users have no table."""
-    assert read_table(tmp_path / PYPROJECT) == {}
-
-
-@pytest.mark.parametrize(
-    ("content", "said"),
-    [
-        (b"[tool.llmcompat\n", "pyproject.toml cannot be read"),
-        (b"a = '\xff'", "pyproject.toml cannot be read"),
-        (b"[tool]\nllmcompat = 3", "[tool.llmcompat] is not a table"),
-    ],
-)
-def test_file_that_cannot_be_read_is_refused(tmp_path: Path, content: bytes, said: str) -> None:
-    """A broken file is a mistake of the user's, not a crash."""
-    (tmp_path / PYPROJECT).write_bytes(content)
-    with pytest.raises(WrongUsage) as wrong:
-        read_table(tmp_path / PYPROJECT)
-    assert said in str(wrong.value)
 
 
 @pytest.mark.parametrize(

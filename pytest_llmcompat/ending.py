@@ -1,0 +1,30 @@
+"""The end of a run: it is concluded, its reports are written, and its exit status is that of the whole."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_llmcompat.conclusion import Conclusion, conclude
+from pytest_llmcompat.reporting import update_baseline, write_reports
+from pytest_llmcompat.run import Run
+
+__all__ = ["end"]
+
+_RAN = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
+
+
+def end(session: pytest.Session, run: Run) -> Conclusion | None:
+    """Conclude a run and write what it was asked to write; None in a worker, and when nothing was to be judged.
+
+    What fails the run as a whole raises the exit status of a run without failing tests to 1.
+    """
+    config = session.config
+    if hasattr(config, "workerinput") or config.option.collectonly:
+        return None
+    conclusion = conclude(run)
+    document = write_reports(run, conclusion)
+    if run.settings.update_baseline and session.exitstatus in _RAN and run.results:
+        update_baseline(run, conclusion, document)
+    if conclusion.faults and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    return conclusion
