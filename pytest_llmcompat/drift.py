@@ -237,8 +237,8 @@ class Comparison:
 def recorded_for(folder: Path, targets: Iterable[Target]) -> tuple[Recorded, ...]:
     """The recordings to compare targets with, read whole before anything is sent; () when the folder has none.
 
-    A target's own recording is taken; else the only one of its model; else the only one there is, for a server
-    that takes another's place has another base URL. Raises CassetteError for a cassette that cannot be used.
+    A target's own recording is taken; else the only one of its model, for a server that takes another's place has
+    another base URL; else the only one of its endpoint, for an upgrade may have another model. Raises CassetteError for a cassette that cannot be used.
     """
     known = recorded_targets(folder) if folder.is_dir() else []
     return tuple(_recorded(folder, target, known) for target in targets) if known else ()
@@ -269,16 +269,17 @@ def _recorded(folder: Path, target: Target, known: list[_Known]) -> Recorded:
 def _chosen(folder: Path, target: Target, known: list[_Known]) -> tuple[_Known | None, str]:
     own = path_of(folder, target, "chat-basic").parent
     of_model = [one for one in known if one[1] == target.model]
+    of_endpoint = [one for one in known if one[2].parent == own.parent]
     for candidates, reason in (
         ([one for one in known if one[2] == own], "the same endpoint and model"),
         (of_model, "the only recording of this model"),
-        (known, "the only recording there is"),
+        (of_endpoint, "the only recording of this endpoint"),
     ):
         if len(candidates) == 1:
             return candidates[0], reason
-    several = ", ".join(f"{model} at {endpoint}" for endpoint, model, _ in of_model or known)
+    several = ", ".join(f"{model} at {endpoint}" for endpoint, model, _ in of_model or of_endpoint or known)
     place = target.place or target.endpoint
-    return None, f"{target.model} at {place} is not recorded, and there are several others: {several}"
+    return None, f"{target.model} at {place} is not recorded; there are {several}"
 
 
 def _replayed(folder: Path, endpoint: str, model: str) -> Mapping[str, Exchange]:

@@ -304,11 +304,11 @@ def copied(folder: Path, into: Path, endpoint: str, model: str) -> None:
         ((), None),
         (("new m", "old m", "old n"), "m at http://new/v1"),
         (("old m", "old n"), "m at http://old/v1"),
-        (("old n",), "n at http://old/v1"),
+        (("new n", "old o"), "n at http://new/v1"),
     ],
 )
 def test_recording_to_compare_with(folder: Path, tmp_path: Path, recorded: Any, expected: str | None) -> None:
-    """The target's own, else the only one of its model, else the only one there is."""
+    """The target's own, else the only one of its model, else the only one of its endpoint."""
     for host, model in (name.split() for name in recorded):
         copied(folder, tmp_path, f"http://{host}/v1", model)
     chosen = recorded_for(tmp_path, [Target("m@new", "http://new/v1", "m")])
@@ -316,8 +316,8 @@ def test_recording_to_compare_with(folder: Path, tmp_path: Path, recorded: Any, 
     assert [list(one.exchanges) for one in chosen] == ([["models-list"]] if expected else [])
 
 
-@pytest.mark.parametrize("recorded", [("old m", "older m"), ("old n", "old o")])
-def test_several_recordings_that_fit_are_named(
+@pytest.mark.parametrize("recorded", [("old m", "older m"), ("new n", "new o"), ("old n",)])
+def test_recordings_that_may_not_be_meant_are_named(
     folder: Path, tmp_path: Path, recorded: tuple[str, ...]
 ) -> None:
     """Nothing is compared when it is not clear with what; the report says so."""
@@ -327,7 +327,7 @@ def test_several_recordings_that_fit_are_named(
     (comparison,) = compare(recorded_for(tmp_path, [target]), [answer({})])
     names = ", ".join(f"{model} at http://{host}/v1" for host, model in (name.split() for name in recorded))
     assert list(drift_lines(comparison)) == [
-        "drift: not compared with any recording: m at http://new/v1 is not recorded, and there are several others: "
+        "drift: not compared with any recording: m at http://new/v1 is not recorded; there are "
         + names
     ]
 
