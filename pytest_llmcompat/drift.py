@@ -238,7 +238,8 @@ def recorded_for(folder: Path, targets: Iterable[Target]) -> tuple[Recorded, ...
     """The recordings to compare targets with, read whole before anything is sent; () when the folder has none.
 
     A target's own recording is taken; else the only one of its model, for a server that takes another's place has
-    another base URL; else the only one of its endpoint, for an upgrade may have another model. Raises CassetteError for a cassette that cannot be used.
+    another base URL; else the only one of its endpoint, for an upgrade may have another model.
+    Raises CassetteError for a cassette that cannot be used.
     """
     known = recorded_targets(folder) if folder.is_dir() else []
     return tuple(_recorded(folder, target, known) for target in targets) if known else ()
