@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 import pytest
 
 from pytest_llmcompat.conclusion import Conclusion, conclude
 from pytest_llmcompat.reporting import update_baseline, write_reports
 from pytest_llmcompat.run import Run
 
-__all__ = ["end"]
+__all__ = ["Ended", "end"]
 
 _RAN = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
 
 
-def end(session: pytest.Session, run: Run) -> Conclusion | None:
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A run at its end: what it comes to, and its JSON report."""
+
+    conclusion: Conclusion
+    document: dict[str, Any]
+
+
+def end(session: pytest.Session, run: Run) -> Ended | None:
     """Conclude a run and write what it was asked to write; None in a worker, and when nothing was to be judged.
 
     What fails the run as a whole raises the exit status of a run without failing tests to 1.
@@ -27,4 +38,4 @@ def end(session: pytest.Session, run: Run) -> Conclusion | None:
         update_baseline(run, conclusion, document)
     if conclusion.faults and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
-    return conclusion
+    return Ended(conclusion, document)

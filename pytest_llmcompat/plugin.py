@@ -6,6 +6,7 @@ hooks of `RunHooks` are registered only when a run of the suite was asked for.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from pytest_llmcompat.options import add_options, is_asked_for, sends
 if TYPE_CHECKING:
     import openai
 
-    from pytest_llmcompat.conclusion import Conclusion
+    from pytest_llmcompat.ending import Ended
     from pytest_llmcompat.reference import Reference
     from pytest_llmcompat.run import Run
     from pytest_llmcompat.target import Target
@@ -71,7 +72,7 @@ class RunHooks:
 
     def __init__(self, run: Run) -> None:
         self.run = run
-        self.conclusion: Conclusion | None = None
+        self.ended: Ended | None = None
 
     def pytest_unconfigure(self) -> None:
         """Close connections, stop the reference."""
@@ -151,14 +152,18 @@ class RunHooks:
         """Conclude the run in the main process: write the reports, and fail for what is no single contract's fault."""
         from pytest_llmcompat.ending import end
 
-        self.conclusion = end(session, self.run)
+        self.ended = end(session, self.run)
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        """A table of verdicts for each target, what it comes to, and what the run cost."""
+        """A table of verdicts for each target, what it comes to, and what the run cost; the like for GitHub."""
+        from pytest_llmcompat.reporting.github import tell_github
         from pytest_llmcompat.reporting.terminal import print_summary
 
-        if self.conclusion is not None:
-            print_summary(terminalreporter, self.run, self.conclusion)
+        if self.ended is None:
+            return
+        print_summary(terminalreporter, self.run, self.ended.conclusion)
+        for command in tell_github(self.ended.document, os.environ):
+            terminalreporter.write_line(command)
 
 
 @pytest.fixture(scope="session")

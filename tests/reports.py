@@ -35,7 +35,14 @@ def _judged(defects: tuple[str, ...], arguments: tuple[str, ...]) -> str:
     with serve(list(defects), key=KEY, pause=0.0005) as reference, TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:randomly", "-p", "no:cacheprovider"]
         command += [f"--llm-endpoint={reference.base_url}", f"--llm-model={reference.model}"]
-        environment = {**os.environ, "OPENAI_API_KEY": KEY, "PYTHONPATH": str(ROOT), "PYTEST_ADDOPTS": ""}
+        environment = {
+            **os.environ,
+            "OPENAI_API_KEY": KEY,
+            "PYTHONPATH": str(ROOT),
+            "PYTEST_ADDOPTS": "",
+            "GITHUB_ACTIONS": "",
+            "GITHUB_STEP_SUMMARY": "",
+        }
         run = subprocess.run(
             [*command, "--llm-report=report.json", *arguments],
             cwd=folder,

@@ -327,8 +327,7 @@ def test_recordings_that_may_not_be_meant_are_named(
     (comparison,) = compare(recorded_for(tmp_path, [target]), [answer({})])
     names = ", ".join(f"{model} at http://{host}/v1" for host, model in (name.split() for name in recorded))
     assert list(drift_lines(comparison)) == [
-        "drift: not compared with any recording: m at http://new/v1 is not recorded; there are "
-        + names
+        "drift: not compared with any recording: m at http://new/v1 is not recorded; there are " + names
     ]
 
 

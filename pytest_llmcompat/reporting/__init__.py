@@ -8,6 +8,7 @@ from typing import Any
 from pytest_llmcompat.baseline import updated
 from pytest_llmcompat.conclusion import Conclusion
 from pytest_llmcompat.reporting.json_report import json_report, write_json, write_text
+from pytest_llmcompat.reporting.markdown import markdown_report
 from pytest_llmcompat.run import Run
 
 __all__ = ["update_baseline", "write_reports"]
@@ -19,8 +20,6 @@ def write_reports(run: Run, conclusion: Conclusion) -> dict[str, Any]:
     for text in run.settings.report:
         path = Path(text)
         if path.suffix.lower() == ".md":
-            from pytest_llmcompat.reporting.markdown import markdown_report
-
             write_text(path, markdown_report(document))
         else:
             write_json(path, document)

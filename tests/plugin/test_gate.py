@@ -269,3 +269,25 @@ def test_summary_says_which_clients_are_ready(judge: Judge, pytester: pytest.Pyt
     assert "clients READY: ai-sdk, aider" in output(result)
     (target,) = report_of(pytester)["summary"]["targets"].values()
     assert target["clients"]["openai-python"] == {"readiness": "READY", "reasons": []}
+
+
+def test_github_gets_a_summary_and_annotations(
+    judge: Judge,
+    pytester: pytest.Pytester,
+    broken: Reference,
+    accepted: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The step summary is appended to, and what fails the run is marked; only where GitHub runs it."""
+    del accepted
+    summary = pytester.path / "summary.md"
+    summary.write_text("before\n")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+    silent = judge(*FEW, BASELINE, endpoint=broken.base_url)
+    assert "::error" not in output(silent)
+    assert summary.read_text("utf-8").startswith("before\n")
+    assert DONE in summary.read_text("utf-8")
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    told = judge(*FEW, BASELINE, endpoint=broken.base_url)
+    (error,) = [line for line in told.outlines if line.startswith("::error")]
+    assert DONE in error
