@@ -79,11 +79,16 @@ def _exchange(exchange: Exchange) -> dict[str, Any]:
         "probe": exchange.probe,
         "status": exchange.status,
         "requests": exchange.requests,
-        "ttft_s": round(exchange.arrivals[0][0], 4) if exchange.arrivals else None,
-        "total_s": round(exchange.total, 4),
+        "ttft_s": _seconds(exchange.arrivals[0][0]) if exchange.arrivals else None,
+        "total_s": _seconds(exchange.total),
         "prompt_tokens": tokens[0] if tokens else None,
         "completion_tokens": tokens[1] if tokens else None,
         "failure": exchange.failure,
         "unsent": exchange.unsent,
         "live": exchange.live,
     }
+
+
+def _seconds(seconds: float) -> float:
+    """Tenths of milliseconds of the microseconds that cassettes keep, so that a replay shows the same number."""
+    return round(round(seconds, 6), 4)
