@@ -161,7 +161,7 @@ def test_required_models_are_listed(models_list: Exchange, llm_target: Target) -
 
 
 def _asked_id(models_retrieve: Exchange) -> str:
-    return unquote(urlsplit(models_retrieve.request.url).path.rpartition("/")[2])
+    return unquote(urlsplit(models_retrieve.request.url).path.rpartition("/")[2], errors="surrogatepass")
 
 
 @contract(

@@ -7,6 +7,7 @@ import json
 from pytest_llmcompat.answer import answered, came, is_foreign
 from pytest_llmcompat.contract import MUST, SHOULD, contract
 from pytest_llmcompat.exchange import SDK_HEADERS, Exchange
+from pytest_llmcompat.json_text import unsafe_json
 from pytest_llmcompat.verdict import expect, fail, inconclusive, unsupported
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -61,6 +62,29 @@ def _expect_utf8(exchange: Exchange) -> None:
     except UnicodeDecodeError as error:
         around = exchange.body[max(0, error.start - 16) : error.end + 16]
         fail(exchange, f"byte {error.start}", f"valid UTF-8 ({error.reason})", around)
+
+
+@contract(
+    "transport.json-safe",
+    MUST,
+    passive="every",
+    source="RFC 8259 sections 4 and 6: names within an object are unique, and NaN and Infinity are no numbers",
+    breaks="JSON.parse of every JavaScript client raises SyntaxError; of two values with one name one is lost.",
+    fix="Send null for what is no number, and each name of an object once.",
+    catches=("completion-with-nan", "completion-name-twice", "stream-with-nan", "stream-name-twice"),
+)
+def test_json_is_the_same_to_everybody(chat_basic: Exchange, stream_basic: Exchange) -> None:
+    """JSON holds no NaN and no Infinity, and no object has a name twice."""
+    whole = [exchange for exchange in (chat_basic, stream_basic) if exchange.ok]
+    if not whole:
+        answered(chat_basic)
+    for exchange in whole:
+        texts = [("body", exchange.text)]
+        if not exchange.is_json:
+            texts = [(f"event {number}", event.data) for number, event in enumerate(exchange.events)]
+        for where, text in texts:
+            unsafe = unsafe_json(text)
+            expect(unsafe is None, exchange, where, "JSON that every parser reads in the same way", unsafe)
 
 
 @contract(

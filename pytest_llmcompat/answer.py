@@ -167,9 +167,10 @@ def judge_each(judgement: Callable[[Exchange], None], *exchanges: Exchange) -> N
         try:
             judgement(exchange)
         except (Unsupported, Inconclusive) as reason:
-            unsettled.append(reason)
+            # Without its traceback, which would keep alive all that was parsed for the judgement.
+            unsettled.append(reason.with_traceback(None))
         except Doubtful as doubt:
-            doubts.append(doubt)
+            doubts.append(doubt.with_traceback(None))
     if doubts:
         raise doubts[0]
     if len(unsettled) == len(each):

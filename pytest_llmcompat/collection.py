@@ -13,6 +13,7 @@ import pytest
 from pytest_llmcompat import suite
 from pytest_llmcompat.cassette import CassetteError
 from pytest_llmcompat.contract import contract_of
+from pytest_llmcompat.lab.spool import Unshared
 from pytest_llmcompat.passive import of_kind
 from pytest_llmcompat.probes import BY_FIXTURE, FAMILIES, PROBES, family
 from pytest_llmcompat.reading import is_chosen, read
@@ -117,7 +118,7 @@ def _fixture(name: str, run: Run) -> object:
         try:
             suites, sent = run.settings_for(llm_target).suite, run.sharded.get(llm_target.id)
             return read(run.lab(llm_target), name, suites, sent)
-        except (MissingExchange, CassetteError) as missing:
+        except (MissingExchange, CassetteError, Unshared) as missing:
             pytest.fail(str(missing), pytrace=False)
 
     return exchange

@@ -80,6 +80,9 @@ def conclude(run: Run) -> Conclusion:
 
 
 def _faults(conclusion: Conclusion, run: Run) -> Iterator[str]:
+    if given_up := run.given_up():
+        # Nothing has failed there, for nothing was asked.
+        yield f"{len(given_up)} probes were given up: the time was up (--llm-run-timeout)"
     if run.settings.strict_waivers:
         for waiver in conclusion.waivers.expired:
             yield f"the waiver {waiver} has expired (--llm-strict-waivers)"

@@ -18,6 +18,7 @@ __all__ = [
     "DuplicateContract",
     "Kind",
     "Level",
+    "NotAFunction",
     "UnknownKind",
     "contract",
     "registered",
@@ -66,6 +67,10 @@ KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 
 class UnknownKind(ValueError):
     """A contract says that it is passive for a kind of exchange that there is not."""
+
+
+class NotAFunction(TypeError):
+    """A method was registered as a contract; its object would have to be a probe, for parameters name what is read."""
 
 
 class DuplicateContract(ValueError):
@@ -121,8 +126,8 @@ def contract(
     """Register a test function as a contract; its parameters name the probes whose exchanges it reads.
 
     With `passive` the contract also judges every other exchange of these kinds: the exchange then stands in the
-    place of each parameter. Raises DuplicateContract when another function already bears the id, and
-    UnknownKind.
+    place of each parameter. Raises DuplicateContract when another function already bears the id, NotAFunction
+    for a method, and UnknownKind.
     """
     kinds: tuple[Kind, ...] = (passive,) if isinstance(passive, str) else passive
     for kind in kinds:
@@ -132,6 +137,12 @@ def contract(
             )
 
     def register(judgement: Judgement) -> Judgement:
+        reads = tuple(inspect.signature(judgement).parameters)
+        if reads[:1] in (("self",), ("cls",)):
+            raise NotAFunction(
+                f"contract {id!r}: {judgement.__qualname__} is a method; move it out of its class, for a contract is "
+                "a function of the probes that it reads"
+            )
         made = Contract(
             id=id,
             level=level,
@@ -142,7 +153,7 @@ def contract(
             fix=fix,
             catches=(catches,) if isinstance(catches, str) else catches,
             cases=(cases,) if isinstance(cases, str) else cases,
-            reads=tuple(inspect.signature(judgement).parameters),
+            reads=reads,
             passive=kinds,
             judgement=judgement,
         )

@@ -27,15 +27,21 @@ class Ended:
 def end(session: pytest.Session, run: Run) -> Ended | None:
     """Conclude a run and write what it was asked to write; None in a worker, and when nothing was to be judged.
 
-    What fails the run as a whole raises the exit status of a run without failing tests to 1.
+    What fails the run as a whole raises the exit status of a run without failing tests to 1. What could not be
+    written must not go unnoticed, though the verdicts stand: it raises it to 3.
     """
     config = session.config
-    if hasattr(config, "workerinput") or config.option.collectonly:
+    if hasattr(config, "workeroutput"):
+        config.workeroutput["llmcompat"] = run.unwritten
+        return None
+    if config.option.collectonly:
         return None
     conclusion = conclude(run)
     document = write_reports(run, conclusion)
     if run.settings.update_baseline and session.exitstatus in _RAN and run.results:
         update_baseline(run, conclusion, document)
-    if conclusion.faults and session.exitstatus == pytest.ExitCode.OK:
+    if run.unwritten and session.exitstatus in _RAN:
+        session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
+    elif conclusion.faults and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
     return Ended(conclusion, document)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-__all__ = ["MISSING", "Document", "Evidence", "Place", "shown"]
+__all__ = ["MISSING", "Document", "Evidence", "Place", "beginning", "shown"]
 
 _LONGEST_SHOWN = 200
+# RFC 6901 section 4; more digits than any array needs, and fewer than Python refuses to read.
+_INDEX: Final = re.compile(r"0|[1-9][0-9]{0,9}")
 
 
 class _Missing:
@@ -56,7 +59,7 @@ def shown(value: object) -> str:
         text = repr(value[:_LONGEST_SHOWN])[1:]
     else:
         try:
-            text = json.dumps(value, ensure_ascii=False)
+            text = beginning(value, _LONGEST_SHOWN)
         except (TypeError, ValueError):
             text = repr(value)
         except RecursionError:
@@ -64,6 +67,19 @@ def shown(value: object) -> str:
     long = len(text) > _LONGEST_SHOWN or (isinstance(value, bytes) and len(value) > _LONGEST_SHOWN)
     text = "".join(_visible(character) for character in text[:_LONGEST_SHOWN])
     return f"{text[: _LONGEST_SHOWN - 2]} …" if long or len(text) > _LONGEST_SHOWN else text
+
+
+def beginning(value: object, most: int) -> str:
+    """The JSON of a value, which ends soon after `most` characters: a value of megabytes is not written out.
+
+    Raises what `json.dumps` does.
+    """
+    text = ""
+    for part in json.JSONEncoder(ensure_ascii=False).iterencode(value):
+        text += part
+        if len(text) > most:
+            break
+    return text
 
 
 def _visible(character: str) -> str:
@@ -87,7 +103,7 @@ class Document:
         for step in pointer.split("/")[1:]:
             if isinstance(value, dict) and step in value:
                 value = value[step]
-            elif isinstance(value, list) and step.isdecimal() and int(step) < len(value):
+            elif isinstance(value, list) and _INDEX.fullmatch(step) and int(step) < len(value):
                 value = value[int(step)]
             else:
                 return MISSING

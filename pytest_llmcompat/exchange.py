@@ -6,11 +6,11 @@ import json
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, Final
 
 from pytest_llmcompat.evidence import MISSING, Evidence, shown
 from pytest_llmcompat.sse import Block, parse
+from pytest_llmcompat.views import footprint, text_size, view
 
 __all__ = ["SDK_HEADERS", "Exchange", "Headers", "Refusal", "Request"]
 
@@ -18,6 +18,10 @@ Headers = tuple[tuple[str, str], ...]
 
 SDK_HEADERS: Final = "sdk-headers"
 """The name under which `Exchange.refused` notes that the headers of the official SDK were refused."""
+
+
+# Bytes of memory of a block of an event stream beside its texts, measured with CPython 3.11 and rounded up.
+_BLOCK_COST: Final = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,7 @@ class Exchange:
     failure: why no whole answer came (time-out, reset connection), None when it did.
     refused: parameters that were left out because the server refused them by name, and how it did.
     unsent: why the probe was not sent at all (a parent gave nothing to build on), None when it was.
+    given_up: True when it was not sent, or not read to its end, because the run's time was up.
     unsupported: True when it was not sent because the endpoint lacks the feature that it needs.
     requests: how many HTTP requests the probe took, with retries and negotiation.
     retried: answers (429, 5xx, lost connections) after which the same request was sent once more.
@@ -84,6 +89,7 @@ class Exchange:
     failure: str | None = None
     refused: Mapping[str, Refusal] = field(default_factory=dict)
     unsent: str | None = None
+    given_up: bool = False
     unsupported: bool = False
     requests: int = 1
     retried: tuple[Exchange, ...] = ()
@@ -104,12 +110,12 @@ class Exchange:
         """True for a whole answer with a 2xx status."""
         return self.failure is None and 200 <= self.status < 300
 
-    @cached_property
+    @view(size=lambda self: text_size(self.body))
     def text(self) -> str:
         """The body as UTF-8 text, invalid bytes replaced."""
         return self.body.decode("utf-8", errors="replace")
 
-    @cached_property
+    @property
     def json(self) -> Any:
         """The body parsed as JSON; None when it is not JSON (see `is_json`)."""
         return self._parsed[1]
@@ -119,27 +125,27 @@ class Exchange:
         """True when the body is exactly one JSON value."""
         return self._parsed[0]
 
-    @cached_property
+    @view(size=lambda self: footprint(self.body) + text_size(self.body))
     def _parsed(self) -> tuple[bool, Any]:
         try:
-            return True, json.loads(self.text)
+            return True, json.loads(self.body.decode("utf-8", errors="replace"))
         except (ValueError, RecursionError):
             return False, None
 
-    @cached_property
+    @view(size=lambda self: footprint(self.request.body) + text_size(self.request.body))
     def sent(self) -> Any:
         """The request body parsed as JSON; None when it was not JSON."""
         try:
             return json.loads(self.request.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
 
-    @cached_property
+    @view(size=lambda self: text_size(self.body) + _BLOCK_COST * self.body.count(b"\n\n"))
     def blocks(self) -> tuple[Block, ...]:
         """The body as server-sent-event blocks, comments and empty ones included."""
         return parse(self.body)
 
-    @cached_property
+    @property
     def events(self) -> tuple[Block, ...]:
         """The blocks that a client dispatches as events."""
         return tuple(block for block in self.blocks if block.is_event)

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from itertools import islice
 from typing import Any, Final, NoReturn
 
-from pytest_llmcompat.evidence import MISSING
+from pytest_llmcompat.evidence import MISSING, shown
 
-__all__ = ["joined_objects", "json_object_in", "read_json", "violation", "without_thinking"]
+__all__ = [
+    "joined_objects",
+    "json_object_in",
+    "most_telling",
+    "read_json",
+    "unsafe_json",
+    "violation",
+    "without_thinking",
+]
 
 _THINKING: Final = re.compile(r"\s*<(think|thinking|thought|reasoning)>.*?</\1>", re.DOTALL)
 _SPACE: Final = re.compile(r"[\s,]*")
@@ -30,6 +39,37 @@ def read_json(text: str) -> Any:
 
 def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no JSON")
+
+
+class _Unsafe(ValueError):
+    """Python reads it, and others do not, or read something else."""
+
+
+def unsafe_json(text: str) -> str | None:
+    """What in a text that Python reads as JSON is none to others, or something else; None for nothing.
+
+    NaN and Infinity are no JSON (RFC 8259 section 6); of a name that an object has twice some readers take the
+    first value, some the last, and some none (section 4).
+    """
+    try:
+        json.loads(text, parse_constant=_name_constant, object_pairs_hook=_name_twice)
+    except _Unsafe as unsafe:
+        return str(unsafe)
+    except (ValueError, RecursionError):
+        return None
+    return None
+
+
+def _name_constant(constant: str) -> NoReturn:
+    raise _Unsafe(constant)
+
+
+def _name_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        (name, _), *_ = Counter(name for name, _ in pairs).most_common(1)
+        raise _Unsafe(f"the name {shown(name)} twice in one object")
+    return value
 
 
 def without_thinking(text: str) -> str:
@@ -76,7 +116,17 @@ def _decoded(text: str, position: int) -> tuple[Any, int]:
 def violation(value: Any, schema: Any) -> tuple[str, str] | None:
     """JSON Pointer and message of what is most wrong with a value by a schema; None when it conforms."""
     from jsonschema import Draft202012Validator
+
+    return most_telling(Draft202012Validator(schema), value)
+
+
+def most_telling(validator: Any, value: Any) -> tuple[str, str] | None:
+    """JSON Pointer and message of what a jsonschema validator minds most about a value; None for nothing."""
     from jsonschema.exceptions import best_match
 
-    error = best_match(Draft202012Validator(schema).iter_errors(value))
+    try:
+        error = best_match(validator.iter_errors(value))
+    except RecursionError:
+        # Unknown parts are not looked into, so this stands where something else should.
+        return "", "a part of it is nested too deeply to be shown"
     return None if error is None else ("".join(f"/{step}" for step in error.absolute_path), error.message)

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from pytest_llmcompat.change import Change, Difference
+from pytest_llmcompat.cleaning import clean_report, clean_value
 from pytest_llmcompat.collection import is_guest, target_of
 from pytest_llmcompat.contract import Contract, contract_of
 from pytest_llmcompat.exchange import Exchange
 from pytest_llmcompat.passive import judge_recorded, judge_throughout, of_kind, ordinary
-from pytest_llmcompat.plain import line, plain
-from pytest_llmcompat.redaction import redact_text
+from pytest_llmcompat.plain import line
 from pytest_llmcompat.reporting.changes import change_line
 from pytest_llmcompat.reporting.explanation import explain
 from pytest_llmcompat.reporting.result import NOT_JUDGED, result_of
@@ -76,8 +76,10 @@ def complete_report(
         if isinstance(report.longrepr, tuple):
             # Else every skipped contract would seem to lie in this module.
             path, number = item.reportinfo()[:2]
-            report.longrepr = (str(path), (number or 0) + 1, plain(report.longrepr[2]))
-    _clean(report, run.secrets, hostile=contract is not None)
+            report.longrepr = (str(path), (number or 0) + 1, report.longrepr[2])
+    clean_report(report, run.secrets, contract=contract is not None)
+    if (result := vars(report).get("llmcompat")) is not None:
+        report.__dict__["llmcompat"] = clean_value(result, run.secrets)
 
 
 def category_of(report: Any) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
@@ -112,20 +114,6 @@ def _why_not_judged(excinfo: pytest.ExceptionInfo[BaseException]) -> str:
     if excinfo.errisinstance(pytest.fail.Exception):
         return f"{NOT_JUDGED}{excinfo.value}"
     return f"{NOT_JUDGED}{excinfo.typename}: {excinfo.value}"
-
-
-def _clean(report: pytest.TestReport, secrets: tuple[str, ...], *, hostile: bool) -> None:
-    """Take keys out of a traceback (`--showlocals` shows much) and out of what a test has printed.
-
-    hostile: a traceback may quote the endpoint, so control characters are shown as escapes.
-    """
-    report.sections = [(name, redact_text(text, secrets)) for name, text in report.sections]
-    if report.failed:
-        clean = redact_text(report.longreprtext, secrets)
-        if hostile:
-            clean = plain(clean.expandtabs())
-        if clean != report.longreprtext:
-            report.longrepr = clean
 
 
 def _target_id(item: pytest.Item) -> str:

@@ -14,9 +14,16 @@ from pytest_llmcompat.endpoint import REFERENCE, endpoint_of, is_reference, read
 from pytest_llmcompat.evidence import shown
 from pytest_llmcompat.exchange import Exchange
 from pytest_llmcompat.lab import Lab
+from pytest_llmcompat.lab.allowance import Allowance
+from pytest_llmcompat.lab.pace import Pace
 from pytest_llmcompat.lab.sources import LiveSource
+from pytest_llmcompat.limits import Limits
+from pytest_llmcompat.logs import clean_logs
 from pytest_llmcompat.naming import is_glob, matching
+from pytest_llmcompat.plain import plain
 from pytest_llmcompat.preflight import listing, model_list, only_model
+from pytest_llmcompat.proxies import proxy_fault
+from pytest_llmcompat.redaction import secrets_of
 from pytest_llmcompat.settings import Settings, WrongUsage
 from pytest_llmcompat.target import Target
 
@@ -24,23 +31,38 @@ __all__ = ["fetch_models", "targets_of"]
 
 # The port of the reference changes from run to run; its cassettes lie under this name.
 _REFERENCE_PLACE: Final = "http://reference/v1"
+_GUESS_SECONDS: Final = 5.0
 # Stands for the key of the recording run, which no cassette holds; nothing is ever sent with it.
 _RECORDED_KEY: Final = "recorded"
 
 
 def targets_of(
-    orders: Iterable[Settings], resources: ExitStack, *, sends: bool = True
+    orders: Iterable[Settings],
+    resources: ExitStack,
+    allowance: Allowance | None = None,
+    *,
+    sends: bool = True,
 ) -> tuple[tuple[Target, Settings], ...]:
     """The targets of a run with their settings, and with ids that no two share.
 
     orders: the settings of each named target, or those of the run alone. The reference, if asked for, runs until
-    `resources` closes. sends: False when nothing may be sent; the model that nobody named then stays open.
-    Raises WrongUsage when an endpoint, a key, a model or a recording is missing.
+    `resources` closes. allowance: the time of the run. sends: False when nothing may be sent; the model that
+    nobody named then stays open. Raises WrongUsage when an endpoint, a key, a model or a recording is missing.
     """
+    time = allowance or Allowance()
+    ordered = [(settings, _ordered(settings, resources)) for settings in orders]
+    secrets = [
+        secret
+        for settings, found in ordered
+        if not settings.replay
+        for target in found
+        for secret in secrets_of(target)
+    ]
+    resources.enter_context(clean_logs(secrets))
     every = [
         (target, settings)
-        for settings, found in [(settings, _ordered(settings, resources)) for settings in orders]
-        for target in (found if settings.replay else _with_models(found, settings, sends=sends))
+        for settings, found in ordered
+        for target in (found if settings.replay else _with_models(found, settings, time, sends=sends))
     ]
     once = {(target.endpoint, target.model, target.name): (target, settings) for target, settings in every}
     return tuple(_distinct(once.values()))
@@ -52,30 +74,40 @@ def _ordered(settings: Settings, resources: ExitStack) -> list[Target]:
         return list(_recorded(settings))
     if not settings.endpoint:
         raise WrongUsage("--llm-record needs --llm-endpoint=URL: say which endpoint to record")
+    if (fault := proxy_fault()) is not None:
+        raise WrongUsage(fault)
     return [_bare(settings, text, resources) for text in settings.endpoint]
 
 
-def fetch_models(target: Target, base_url: str, timeout: float) -> Exchange:
-    """The answer to GET /models below a base URL, outside of what is kept of a run."""
-    elsewhere = replace(target, endpoint=base_url)
-    lab = Lab(elsewhere, LiveSource(elsewhere, timeout))
+def fetch_models(target: Target, base_url: str, limits: Limits, allowance: Allowance) -> Exchange:
+    """The answer to GET /models below a base URL, outside of what is kept of a run.
+
+    Another base URL than the target's own is a guess, which gets little time and one try. Raises TimeUp.
+    """
+    elsewhere, pace = replace(target, endpoint=base_url), Pace(allowance=allowance)
+    if base_url != target.endpoint:
+        limits = replace(limits, total=min(limits.total, _GUESS_SECONDS))
+        pace = Pace(allowance=allowance, patience=0.0)
+    lab = Lab(elsewhere, LiveSource(elsewhere, limits, allowance), pace=pace)
     try:
         return lab.exchange("models-list")
     finally:
         lab.close()
 
 
-def _with_models(targets: Iterable[Target], settings: Settings, *, sends: bool) -> Iterator[Target]:
+def _with_models(
+    targets: Iterable[Target], settings: Settings, allowance: Allowance, *, sends: bool
+) -> Iterator[Target]:
     for target in targets:
-        for model in _models(target, settings, sends=sends):
+        for model in _models(target, settings, allowance, sends=sends):
             yield replace(target, id=_id(model, target.id), model=model)
 
 
-def _models(target: Target, settings: Settings, *, sends: bool) -> list[str]:
+def _models(target: Target, settings: Settings, allowance: Allowance, *, sends: bool) -> list[str]:
     """The models asked for, globs replaced by what the endpoint lists; else its only one."""
 
     def fetch(base_url: str) -> Exchange:
-        return fetch_models(target, base_url, settings.timeout)
+        return fetch_models(target, base_url, settings.limits, allowance)
 
     if not settings.model:
         return [target.model or (only_model(target, fetch) if sends else "")]
@@ -192,7 +224,7 @@ def _without_key(settings: Settings, target: Target) -> bool:
 
 
 def _id(model: str, place: str) -> str:
-    return f"{shown(model)[1:-1]}@{place}" if model else place
+    return plain(f"{shown(model)[1:-1]}@{place}") if model else place
 
 
 def _distinct(pairs: Iterable[tuple[Target, Settings]]) -> Iterator[tuple[Target, Settings]]:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
-__all__ = ["add_options", "given", "hide_key", "is_asked_for", "sends"]
+__all__ = ["add_options", "given", "hide_key", "hide_typed_key", "is_asked_for", "sends"]
 
 _STARTERS = ("endpoint", "target", "record", "replay", "lint")
 # pytest then answers a question about itself and runs nothing.
@@ -73,6 +73,15 @@ def add_options(parser: pytest.Parser) -> None:
             "probe groups to send: core, tools, json, embeddings… Default: all but opt-in",
         ),
         ("timeout", "SECONDS", {}, "how long one exchange may take. Default: 60"),
+        ("connect-timeout", "SECONDS", {}, "how long its connection may take to open. Default: 10"),
+        (
+            "first-byte-timeout",
+            "SECONDS",
+            {},
+            "how long its answer may take to begin. Default: --llm-timeout",
+        ),
+        ("idle-timeout", "SECONDS", {}, "longest silence within an answer. Default: --llm-timeout"),
+        ("run-timeout", "SECONDS", {}, "after that nothing more is sent. Default: 1800 for each target"),
         ("header", "'NAME: VALUE'", several, "further request header; repeatable"),
         ("no-auth", None, flag, "the server has no keys; contracts about keys are unsupported"),
         ("concurrency", "N", {}, "probes under way at once. Default: 8"),
@@ -133,8 +142,15 @@ def sends(config: pytest.Config) -> bool:
 
 
 def hide_key(config: pytest.Config) -> None:
-    """Take a key off the command line as plugins and other processes see it (pytest-xdist passes it on)."""
-    config.option.llm_api_key = None
+    """Take keys off the options as plugins and other processes see them (pytest-xdist passes them on)."""
+    for options in (config.option, config.known_args_namespace):
+        options.llm_api_key = None
+        options.llm_header = [_shown_header(line) for line in options.llm_header or []]
+    hide_typed_key(config)
+
+
+def hide_typed_key(config: pytest.Config) -> None:
+    """Take keys off the command line, which pytest writes into the file of `--debug`, and plugins into theirs."""
     sys.argv[:] = _hidden(sys.argv)
     seen = config.invocation_params
     config.invocation_params = pytest.Config.InvocationParams(
@@ -145,10 +161,26 @@ def hide_key(config: pytest.Config) -> None:
 def _hidden(arguments: Iterable[Any]) -> list[Any]:
     hidden: list[Any] = []
     for argument in arguments:
-        if hidden[-1:] == ["--llm-api-key"]:
-            hidden.append(_HIDDEN_KEY)
-        elif str(argument).startswith("--llm-api-key="):
-            hidden.append(f"--llm-api-key={_HIDDEN_KEY}")
+        name, equals, value = str(argument).partition("=")
+        if name in _BEARING_KEYS and equals:
+            hidden.append(f"{name}={_BEARING_KEYS[name](value)}")
+        elif hidden and hidden[-1] in _BEARING_KEYS:
+            hidden.append(_BEARING_KEYS[hidden[-1]](str(argument)))
         else:
             hidden.append(argument)
     return hidden
+
+
+def _shown_header(line: str) -> str:
+    """A header `NAME: VALUE` without its value, when that is a credential."""
+    from pytest_llmcompat.redaction import is_credential
+
+    name = line.partition(":")[0]
+    return f"{name}: {_HIDDEN_KEY}" if is_credential(name.strip()) else line
+
+
+# What may be shown of the values of options that bear keys.
+_BEARING_KEYS: Mapping[str, Callable[[str], str]] = {
+    "--llm-api-key": lambda _: _HIDDEN_KEY,
+    "--llm-header": _shown_header,
+}

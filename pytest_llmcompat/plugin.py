@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_llmcompat.options import add_options, is_asked_for, sends
+from pytest_llmcompat.options import add_options, hide_typed_key, is_asked_for, sends
 
 if TYPE_CHECKING:
+    import warnings
+
     import openai
 
     from pytest_llmcompat.ending import Ended
@@ -29,6 +31,12 @@ _NOT_ASKED_FOR = "needs --llm-endpoint"
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options `--llm-…`."""
     add_options(parser)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Hide a key on the command line before anybody writes that down."""
+    hide_typed_key(early_config)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -136,6 +144,36 @@ class RunHooks:
         complete_report(item, call, report, self.run)
         return report
 
+    @pytest.hookimpl(wrapper=True)
+    def pytest_make_collect_report(self) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+        """Modules of the user's may show a key when they cannot be loaded."""
+        from pytest_llmcompat.cleaning import clean_report
+
+        report = yield
+        clean_report(report, self.run.secrets)
+        return report
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_warning_recorded(self, warning_message: warnings.WarningMessage) -> None:
+        """Warnings may quote the endpoint."""
+        from pytest_llmcompat.cleaning import clean_warning
+
+        clean_warning(warning_message, self.run.secrets)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_internalerror(self, excrepr: Any) -> None:
+        """Errors in hooks and plugins may show a key."""
+        from pytest_llmcompat.cleaning import clean_error
+
+        clean_error(excrepr, self.run.secrets)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """With `--full-trace` an interrupt shows the arguments of every function that it came through."""
+        from pytest_llmcompat.cleaning import clean_interrupt
+
+        clean_interrupt(excinfo, self.run.secrets)
+
     def pytest_report_teststatus(self, report: Any) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
         """Warnings, and failures that are accepted, are categories of their own."""
         from pytest_llmcompat.judging import category_of
@@ -153,6 +191,11 @@ class RunHooks:
         from pytest_llmcompat.ending import end
 
         self.ended = end(session, self.run)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """A worker of pytest-xdist has ended; one that was killed says nothing."""
+        self.run.unwritten += getattr(node, "workeroutput", {}).get("llmcompat", [])
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """A table of verdicts for each target, what it comes to, and what the run cost; the like for GitHub."""

@@ -16,6 +16,7 @@ from pytest_llmcompat.answer import body, error_message
 from pytest_llmcompat.evidence import shown
 from pytest_llmcompat.exchange import Exchange
 from pytest_llmcompat.lab import Lab
+from pytest_llmcompat.proxies import passes_over_proxy
 from pytest_llmcompat.settings import WrongUsage
 from pytest_llmcompat.target import Target
 
@@ -38,6 +39,7 @@ def check(lab: Lab, fetch: Fetch) -> None:
     models = lab.exchange("models-list")
     _check_reachable(models, target)
     chat = lab.exchange("chat-basic")
+    _check_time(chat, target)
     if withheld := models.unsent or chat.unsent:
         raise PreflightFailed(f"{target.endpoint} cannot be judged: {withheld}; allow more")
     _check_key(chat, target)
@@ -101,7 +103,13 @@ def _speaks(chat: Exchange) -> bool:
     return isinstance(chat.json, dict) and chat.status not in (404, 405) and not 300 <= chat.status < 400
 
 
+def _check_time(exchange: Exchange, target: Target) -> None:
+    if exchange.given_up:
+        raise PreflightFailed(f"{target.endpoint} cannot be judged: {exchange.unsent}")
+
+
 def _check_reachable(models: Exchange, target: Target) -> None:
+    _check_time(models, target)
     if models.failure is None or models.status:
         return
     if models.failure.startswith("TLS"):
@@ -110,12 +118,12 @@ def _check_reachable(models: Exchange, target: Target) -> None:
             "name and whether the server speaks https at all"
         )
     if models.failure.startswith("no answer"):
-        hint = (
-            "the server takes connections but is silent; is it still starting, or is --llm-timeout too short?"
-        )
+        hint = "the server takes connections but is silent; is it still starting, or is that limit too short?"
     else:
         https = target.endpoint.startswith("http://") and "broke" in models.failure
         hint = "is the server running, and are host and port right?" + https * " Or does it want https?"
+    if passes_over_proxy(target):
+        hint += " (no proxy is asked for an http:// URL, for it would see the key)"
     raise PreflightFailed(f"cannot reach {target.endpoint}: {models.failure}; {hint}")
 
 
@@ -163,7 +171,7 @@ def _check_works(chat: Exchange, target: Target) -> None:
         said = chat.failure or f"{chat.status}: {shown(error_message(chat))}"
         raise PreflightFailed(
             f"{target.endpoint} gives no answer to a plain chat request ({said}); nothing can be judged now, "
-            "try again later or raise --llm-timeout"
+            f"try again later{' or raise that limit' * ('--llm-' in said)}"
         )
 
 

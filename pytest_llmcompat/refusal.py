@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any, Final
 
-from pytest_llmcompat.evidence import MISSING, Document
+from pytest_llmcompat.evidence import MISSING, Document, beginning
 from pytest_llmcompat.exchange import Exchange
 
 __all__ = ["error_message", "error_param", "names"]
 
 _EVERYDAY_WORDS: Final = frozenset({"n", "user", "store", "stop", "seed"})
 _LONGEST_MESSAGE: Final = 500
+# Whatever stands behind that, nobody reads; and it is searched for the name of each parameter.
+_MOST_READ: Final = 10_000
 
 
 def error_message(exchange: Exchange) -> str:
@@ -52,11 +53,11 @@ def _body(exchange: Exchange) -> Document:
 def _said(value: Any) -> str:
     """An error's text; of a list as FastAPI's validation makes it, without the request that it repeats."""
     if isinstance(value, str):
-        return value
+        return value[:_MOST_READ]
     if isinstance(value, list):
         value = [_without_echo(entry) for entry in value]
     try:
-        return json.dumps(value)
+        return beginning(value, _MOST_READ)[:_MOST_READ]
     except RecursionError:
         return ""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from pytest_llmcompat.configuration import Configuration
 from pytest_llmcompat.contract import Contract, Level
 from pytest_llmcompat.exchange import Exchange
 from pytest_llmcompat.lab import Lab
+from pytest_llmcompat.lab.allowance import Allowance
 from pytest_llmcompat.lab.spool import Spool
 from pytest_llmcompat.measures import Measures
 from pytest_llmcompat.probes import PROBES
@@ -38,6 +40,10 @@ class Run:
     budget, None without one.
     sharded: target id → the probes that this shard sends; empty when the run is whole.
     spool: private folder in which worker processes share exchanges; None in a single process.
+    written: the reports that were. unwritten: a line for each recording and report that could not be.
+    accepted: the baseline was written anew. allowance: the time and memory that its exchanges may use up.
+    begins_at: where this process begins in the list of probes, from 0 to 1: workers that begin at the same one
+    would all wait for whoever sends it.
     passed_over: files below the folders of `--llm-lint` that are no recordings.
     watchers: told each exchange. judged: node id → one JSON value for its verdict (see `reporting`).
     """
@@ -51,10 +57,15 @@ class Run:
     ledger: Ledger | None = None
     sharded: dict[str, frozenset[str]] = field(default_factory=dict)
     spool: Path | None = None
+    allowance: Allowance = field(default_factory=Allowance)
+    begins_at: float = 0.0
     passed_over: tuple[Path, ...] = ()
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     watchers: list[Watcher] = field(default_factory=list)
     judged: dict[str, dict[str, Any]] = field(default_factory=dict)
+    written: list[str] = field(default_factory=list)
+    unwritten: list[str] = field(default_factory=list)
+    accepted: bool = False
     resources: ExitStack = field(default_factory=ExitStack)
 
     @property
@@ -77,7 +88,11 @@ class Run:
     def send(self, probes: Mapping[str, Sequence[str]]) -> None:
         """Obtain the exchanges of many probes, several at a time. probes: target id → ids of probes."""
         for target in self.targets:
-            self.lab(target).prefetch(probes.get(target.id, ()), self.settings_for(target).concurrency)
+            wanted = probes.get(target.id, ())
+            first = int(len(wanted) * self.begins_at)
+            self.lab(target).prefetch(
+                [*wanted[first:], *wanted[:first]], self.settings_for(target).concurrency
+            )
 
     def exchanges(self) -> tuple[Exchange, ...]:
         """All exchanges of the run, of every process, target by target, in the order of the probes."""
@@ -91,6 +106,10 @@ class Run:
                 Spool(self.spool, target.id).exchanges(), key=lambda exchange: order[exchange.probe]
             )
         )
+
+    def given_up(self) -> tuple[Exchange, ...]:
+        """The exchanges that the run had no time for."""
+        return tuple(exchange for exchange in self.exchanges() if exchange.given_up)
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -115,7 +134,7 @@ class Run:
             }
             for t in self.targets
         ]
-        return {"spool": str(self.spool), "targets": targets}
+        return {"spool": str(self.spool), "targets": json.dumps(targets), "ends": self.allowance.ends}
 
     def close(self) -> None:
         """Close connections, stop the reference, remove private files."""

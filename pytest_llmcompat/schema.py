@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 from pytest_llmcompat.evidence import Document, shown
+from pytest_llmcompat.json_text import most_telling
 from pytest_llmcompat.suite import CONTRACTS
 from pytest_llmcompat.verdict import fail
 
@@ -28,12 +29,7 @@ def _validator(name: str) -> Any:
 
 def first_violation(value: Any, name: str) -> tuple[str, str] | None:
     """JSON Pointer and message of the most telling violation of the schema `name`; None when it conforms."""
-    from jsonschema.exceptions import best_match
-
-    error = best_match(_validator(name).iter_errors(value))
-    if error is None:
-        return None
-    return "".join(f"/{step}" for step in error.absolute_path), error.message
+    return most_telling(_validator(name), value)
 
 
 def expect_conforms(document: Document, name: str, at: str = "") -> None:

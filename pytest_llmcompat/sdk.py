@@ -15,7 +15,9 @@ import httpx
 
 from pytest_llmcompat.evidence import Document
 from pytest_llmcompat.exchange import Exchange
-from pytest_llmcompat.verdict import fail
+from pytest_llmcompat.limits import MIB
+from pytest_llmcompat.verdict import fail, inconclusive
+from pytest_llmcompat.views import drop_large, footprint, text_size
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI, OpenAI
@@ -37,19 +39,21 @@ T = TypeVar("T")
 _FRAMING: Final = frozenset({"content-encoding", "content-length", "transfer-encoding"})
 _NOWHERE: Final = "http://replay.invalid/v1"
 _NO_KEY: Final = "replayed"
+# Its objects take about three times the memory of the values that they are made of.
+_MOST_PARSED: Final = 48 * MIB
 
 
 class _Parts(httpx.SyncByteStream, httpx.AsyncByteStream):
     """A recorded body, in the parts in which it arrived."""
 
     def __init__(self, exchange: Exchange) -> None:
-        self._parts = tuple(_parts(exchange))
+        self._exchange = exchange
 
     def __iter__(self) -> Iterator[bytes]:
-        return iter(self._parts)
+        return _parts(self._exchange)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        for part in self._parts:
+        for part in _parts(self._exchange):
             yield part
 
 
@@ -127,6 +131,7 @@ def take(exchange: Exchange, call: Callable[[OpenAI], T], what: str) -> T:
 
     The contract is broken when the client raises; `what` is the answer that it can take.
     """
+    _make_room(exchange)
     try:
         return _called(exchange, call)
     except Exception as error:
@@ -135,11 +140,19 @@ def take(exchange: Exchange, call: Callable[[OpenAI], T], what: str) -> T:
 
 def raised(exchange: Exchange, call: Callable[[OpenAI], object]) -> Exception | None:
     """What the official client raises at a recorded answer; None when it takes it."""
+    _make_room(exchange)
     try:
         _called(exchange, call)
     except Exception as error:
         return error
     return None
+
+
+def _make_room(exchange: Exchange) -> None:
+    """Inconclusive for a body of which the client, which parses it for itself, would make too much."""
+    drop_large()
+    if footprint(exchange.body) + text_size(exchange.body) > _MOST_PARSED:
+        inconclusive(f"{exchange.probe}: the answer is too large to be given to the client as well")
 
 
 def _called(exchange: Exchange, call: Callable[[OpenAI], T]) -> T:
@@ -156,6 +169,7 @@ def take_async(exchange: Exchange, call: Callable[[AsyncOpenAI], Coroutine[Any, 
         async with async_client(exchange) as openai:
             return await call(openai)
 
+    _make_room(exchange)
     try:
         with warnings.catch_warnings(), asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
             warnings.simplefilter("ignore")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pytest_llmcompat.contract import Level
+from pytest_llmcompat.limits import Limits
 from pytest_llmcompat.suite import CASSETTES
 from pytest_llmcompat.target import Latency
 
@@ -48,7 +49,9 @@ class Settings:
     `cassettes` (None for `cassettes` in the working directory).
     level: the weakest level whose broken contracts fail the run. report: paths of reports to write.
     client: clients whose contracts fail the run, whatever their level.
-    suite: probe groups to run, all for none. timeout: seconds one exchange may take. header: `Name: value`.
+    suite: probe groups to run, all for none. header: `Name: value`. timeout: seconds one exchange may take;
+    connect_timeout, first_byte_timeout, idle_timeout: seconds for its parts (see `Limits`; None for `timeout`).
+    run_timeout: seconds after which nothing more is sent (None: see `run_seconds`).
     latency: seconds that answers may take. lint: recordings of other tools to judge in the place of an endpoint.
     no_auth: the server has no keys. concurrency: how many probes are under way at once.
     baseline: path of an earlier report; update_baseline: write it anew. baseline_strict: a contract that passed
@@ -72,6 +75,10 @@ class Settings:
     report: tuple[str, ...] = ()
     suite: tuple[str, ...] = ()
     timeout: float = 60.0
+    connect_timeout: float = 10.0
+    first_byte_timeout: float | None = None
+    idle_timeout: float | None = None
+    run_timeout: float | None = None
     header: tuple[str, ...] = field(default=(), repr=False)
     lint: tuple[str, ...] = ()
     no_auth: bool = False
@@ -96,6 +103,22 @@ class Settings:
         if self.replay and self.cassettes is None and not folder.is_dir():
             return CASSETTES
         return folder
+
+    @property
+    def limits(self) -> Limits:
+        """The limits of each exchange."""
+        return Limits(
+            connect=self.connect_timeout,
+            first_byte=self.first_byte_timeout or self.timeout,
+            idle=self.idle_timeout or self.timeout,
+            total=self.timeout,
+        )
+
+    @property
+    def run_seconds(self) -> float:
+        """How long the run may send: half an hour for each target, or 30 exchanges that use up their time."""
+        targets = len(self.endpoint) * max(1, len(self.model))
+        return self.run_timeout or max(1800.0, 30 * self.timeout) * max(1, targets)
 
     @property
     def headers(self) -> dict[str, str]:
@@ -199,7 +222,7 @@ def _texts(name: str, value: Any, where: str) -> tuple[str, ...]:
 def _number(name: str, value: Any, where: str) -> float | int:
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = float("nan")
     whole = name in _COUNTS
     if isinstance(value, bool) or not 0 < number < _LARGEST[whole] or (whole and number != int(number)):
@@ -224,6 +247,9 @@ def _check_together(settings: Settings) -> None:
             raise WrongUsage(f"--llm-suite: unknown suite {suite!r}; there are {', '.join(SUITES)}")
     for line in settings.header:
         _check_header(line)
+    named = [("report", path) for path in settings.report] + [("lint", path) for path in settings.lint]
+    for option, path in [*named, *([("cassettes", settings.cassettes)] if settings.cassettes else [])]:
+        _check_name(option, path)
     for path in settings.report:
         _check_report(path)
     if settings.record:
@@ -241,12 +267,25 @@ def _check_header(line: str) -> None:
         )
 
 
+def _check_name(option: str, text: str) -> None:
+    """Some texts name no file that could ever be there: they are too long, or hold a NUL."""
+    try:
+        Path(text).lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except (OSError, ValueError) as error:
+        problem = error.strerror if isinstance(error, OSError) else error
+        raise WrongUsage(f"--llm-{option}: {text[:60]!r} cannot be used: {problem}") from None
+
+
 def _check_report(text: str) -> None:
     path = Path(text)
     if path.suffix.lower() not in REPORT_SUFFIXES:
         raise WrongUsage(f"--llm-report: {text}: end the path in {' or '.join(REPORT_SUFFIXES)}")
     if path.is_dir():
         raise WrongUsage(f"--llm-report: {text} is a folder; give the path of a file")
+    if path.exists() and not path.is_file():
+        raise WrongUsage(f"--llm-report: {text} is no ordinary file; give the path of one")
     if not path.resolve().parent.is_dir():
         raise WrongUsage(f"--llm-report: {text}: the folder does not exist; create it first")
     if not os.access(path.resolve().parent, os.W_OK):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-__all__ = ["Latency", "Target"]
+__all__ = ["Latency", "Secret", "Target"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +19,14 @@ class Latency:
     answer: float | None = None
 
 
+class Secret(str):
+    """A text that is used like any other and that nobody sees who looks at a value which holds it."""
+
+    def __repr__(self) -> str:
+        """A placeholder: tracebacks, assertions, logs and debuggers show values by this."""
+        return "[REDACTED-API-KEY]"
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """What is on trial.
@@ -26,8 +34,8 @@ class Target:
     id: short name that tests and reports show, `MODEL@HOST`, or `MODEL@NAME` of a target that has a name.
     endpoint: base URL without a trailing slash, such as `https://api.example.com/v1`.
     model: id of the model asked for. embedding_model: likewise for embeddings; None to take one that is listed.
-    key: bearer key, None for none; never shown.
-    headers: further request headers, sent with each request.
+    key: bearer key, None for none; never shown (see `Secret`).
+    headers: further request headers, sent with each request; their values may be keys and are not shown either.
     no_auth: the server is declared to have no keys.
     name: of the target in the configuration file. require_models: ids that the endpoint has to list.
     latency: how long answers may take.
@@ -45,3 +53,10 @@ class Target:
     name: str | None = None
     require_models: tuple[str, ...] = ()
     latency: Latency = field(default_factory=Latency)
+
+    def __post_init__(self) -> None:
+        """Hide the key and the further headers, wherever they go from here."""
+        if self.key is not None:
+            object.__setattr__(self, "key", Secret(self.key))
+        hidden = {name: Secret(value) for name, value in self.headers.items()}
+        object.__setattr__(self, "headers", hidden)

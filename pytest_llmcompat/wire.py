@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from pytest_llmcompat.exchange import Headers, Request
 from pytest_llmcompat.probe import Probe
 
-__all__ = ["Answer", "Line", "MissingExchange", "Withheld"]
+__all__ = ["NO_MORE", "Answer", "Line", "MissingExchange", "TimeUp", "Withheld"]
+
+NO_MORE: Final = "; more is not read"
+"""How the failure of an answer ends that went past a limit of size or shape; it would do so again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +41,20 @@ class Withheld(Exception):
     """A request may not go out, as a limit of the run forbids it; the message says which."""
 
 
+class TimeUp(Exception):
+    """The run's time is up: nothing more is sent, and what is under way is given up."""
+
+
 class Line(Protocol):
     """One probe's connection to its target, live or recorded."""
 
     live: bool
 
     def send(self, request: Request, probe: Probe) -> Answer:
-        """The answer to a request. Raises Withheld, and MissingExchange when a cassette does not hold it."""
+        """The answer to a request.
+
+        Raises MissingExchange when a cassette does not hold it, Withheld and TimeUp when a limit of the run forbids it.
+        """
 
     def close(self) -> None:
         """The probe has its exchange; whatever was recorded may be written."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import socketserver
+import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -15,6 +16,7 @@ from typing import Any
 from pytest_llmcompat.lab import Lab
 from pytest_llmcompat.lab.pace import Pace
 from pytest_llmcompat.lab.sources import LiveSource
+from pytest_llmcompat.limits import Limits
 from pytest_llmcompat.target import Target
 
 __all__ = [
@@ -24,6 +26,7 @@ __all__ = [
     "Time",
     "completion",
     "lab_on",
+    "limited",
     "refusal",
     "serving",
     "target_of",
@@ -85,9 +88,9 @@ class Connection:
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.open = False
 
-    def gone(self) -> bool:
-        """Wait for the client to close its end; False when it has not for a long time."""
-        self._socket.settimeout(PATIENCE)
+    def gone(self, seconds: float = PATIENCE) -> bool:
+        """Wait for the client to close its end; False when it has not within that time."""
+        self._socket.settimeout(seconds)
         try:
             return self._socket.recv(1) == b""
         except ConnectionResetError:
@@ -128,7 +131,7 @@ class Server:
             self.most = max(self.most, self._under_way)
         try:
             self.script(request, connection)
-        except (BrokenPipeError, ConnectionResetError):
+        except (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError):
             connection.close()
         except BaseException as error:
             self.trouble.append(error)
@@ -139,11 +142,19 @@ class Server:
 
 
 @contextmanager
-def serving(script: Script) -> Iterator[Server]:
-    """A server that answers each request by a script, in a thread for each connection."""
+def serving(script: Script, tls: ssl.SSLContext | None = None) -> Iterator[Server]:
+    """A server that answers each request by a script, in a thread for each connection.
+
+    tls: certificate and key of a server that speaks https; who breaks off the handshake is no trouble.
+    """
 
     class Handler(socketserver.StreamRequestHandler):
         disable_nagle_algorithm = True
+
+        def setup(self) -> None:
+            if tls is not None:
+                self.request = tls.wrap_socket(self.request, server_side=True, do_handshake_on_connect=False)
+            super().setup()
 
         def handle(self) -> None:
             while (request := _received(self.rfile)) is not None:
@@ -152,12 +163,18 @@ def serving(script: Script) -> Iterator[Server]:
                 if not connection.open:
                     return
 
+        def finish(self) -> None:
+            super().finish()
+            if tls is not None:
+                self.request.close()
+
     class Listener(socketserver.ThreadingTCPServer):
         daemon_threads = True
         request_queue_size = 64
 
     with Listener(("127.0.0.1", 0), Handler) as listener:
-        server = Server(f"http://127.0.0.1:{listener.server_address[1]}/v1", script)
+        scheme = "http" if tls is None else "https"
+        server = Server(f"{scheme}://127.0.0.1:{listener.server_address[1]}/v1", script)
         thread = threading.Thread(target=listener.serve_forever, args=(0.01,))
         thread.start()
         try:
@@ -165,7 +182,7 @@ def serving(script: Script) -> Iterator[Server]:
         finally:
             listener.shutdown()
             thread.join()
-    assert server.trouble == []
+    assert server.trouble == [], server.trouble
 
 
 def _received(stream: Any) -> Received | None:
@@ -228,11 +245,17 @@ def target_of(server: Server, **changes: Any) -> Target:
     )
 
 
+def limited(seconds: float = PATIENCE, **changes: Any) -> Limits:
+    """Limits of which that on the whole exchange is `seconds`; `changes` are others."""
+    return Limits(**{"first_byte": seconds, "idle": seconds, "total": seconds, **changes})
+
+
 @contextmanager
 def lab_on(server: Server, *, timeout: float = PATIENCE, **changes: Any) -> Iterator[Lab]:
     """A live lab on a server; `changes` are arguments of `Lab`, `target` those of `Target`."""
     target = target_of(server, **changes.pop("target", {}))
-    lab = Lab(target, LiveSource(target, timeout), **{"pace": Time().pace(), **changes})
+    source = LiveSource(target, limited(timeout))
+    lab = Lab(target, source, **{"pace": Time().pace(), **changes})
     try:
         yield lab
     finally:

@@ -19,6 +19,8 @@ LONGEST = 330
 
 # From the words to the wire: each of these knows only those before it, and nothing else of the package.
 DOWN_TO_EXCHANGES = (
+    "limits",
+    "views",
     "evidence",
     "sse",
     "exchange",
@@ -28,6 +30,8 @@ DOWN_TO_EXCHANGES = (
     "probes",
     "wire",
     "redaction",
+    "proxies",
+    "foreign",
     "cassette",
     "lab",
 )
@@ -38,14 +42,17 @@ OUT_OF_REACH_OF_CONTRACTS = {
     "budget",
     "cassette",
     "change",
+    "cleaning",
     "collection",
     "command",
     "conclusion",
     "configuration",
     "drift",
     "ending",
+    "foreign",
     "judging",
     "lab",
+    "logs",
     "matrix",
     "measures",
     "merging",
@@ -53,6 +60,7 @@ OUT_OF_REACH_OF_CONTRACTS = {
     "plugin",
     "passive",
     "preflight",
+    "proxies",
     "recordings",
     "redaction",
     "reference",

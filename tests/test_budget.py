@@ -13,6 +13,7 @@ from pytest_llmcompat.budget import Budget, BudgetedSource, Ledger, Spending, wo
 from pytest_llmcompat.exchange import Request
 from pytest_llmcompat.lab import Lab
 from pytest_llmcompat.lab.sources import LiveSource
+from pytest_llmcompat.limits import Limits
 from pytest_llmcompat.price import Price
 from pytest_llmcompat.probes import PROBES
 from pytest_llmcompat.reference import serve
@@ -125,7 +126,7 @@ def test_probe_that_is_withheld_is_not_sent_and_says_why() -> None:
     with serve(pause=0.0) as reference:
         target = Target("t", reference.base_url, reference.model, reference.key)
         ledger = Ledger(Budget(requests=3))
-        lab = Lab(target, BudgetedSource(LiveSource(target, timeout=30.0), ledger, PRICE))
+        lab = Lab(target, BudgetedSource(LiveSource(target, Limits()), ledger, PRICE))
         lab.prefetch([id for id, probe in PROBES.items() if probe.suite == "core"], concurrency=4)
         exchanges = lab.obtained()
         lab.close()

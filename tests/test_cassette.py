@@ -73,7 +73,8 @@ def recording(*interactions: tuple[Request, Answer]) -> Recording:
 
 def plain_answer(body: bytes = b"{}", **changes: Any) -> Answer:
     """A whole answer with times."""
-    return replace(Answer(200, JSON, body, ((0.1, 1), (0.25, len(body) - 1)), 1767323045.5, 0.25), **changes)
+    arrivals = ((0.1, len(body[:1])), (0.25, len(body[1:])))
+    return replace(Answer(200, JSON, body, arrivals, 1767323045.5, 0.25), **changes)
 
 
 def written(folder: Path, *interactions: tuple[Request, Answer]) -> Path:
@@ -126,6 +127,13 @@ def test_header_with_several_values_keeps_their_order(tmp_path: Path) -> None:
     headers = (("x-b", "2"), ("x-a", "z"), ("x-a", "y"))
     path = written(tmp_path, (chat_request(), plain_answer(headers=headers)))
     assert read(path).interactions[0][1].headers == (("x-a", "z"), ("x-a", "y"), ("x-b", "2"))
+
+
+def test_coded_answer_keeps_headers_that_came_twice(tmp_path: Path) -> None:
+    """Also those that describe the coded body and stand apart."""
+    headers = (("content-encoding", "identity"), ("content-encoding", "gzip"), ("content-length", "7"))
+    path = written(tmp_path, (chat_request(), plain_answer(headers=headers)))
+    assert read(path).interactions[0][1].headers == headers
 
 
 def test_header_in_another_script_comes_back(tmp_path: Path) -> None:
@@ -351,6 +359,15 @@ def test_endpoints_never_clash() -> None:
     assert len(set(paths)) == len(ENDPOINTS)
     for same in ("https://a:443/v1", "https://A/v1/", "https://me:pw@a/v1"):
         assert path_of(Path("c"), Target("t", same, "m"), "p") == paths[0]
+
+
+@pytest.mark.parametrize("model", ["m\ud800", "\udfff\ud800", "\ufffd", "🏓", "a: b\n\x00\x1b"])
+def test_name_of_a_model_comes_back_whatever_it_is(tmp_path: Path, model: str) -> None:
+    """JSON can name halves of surrogate pairs, and YAML cannot."""
+    path = path_of(tmp_path, Target("t", BASE, model), "chat-basic")
+    write(path, replace(recording((chat_request(), plain_answer())), model=model))
+    assert read(path).model == model
+    assert [found for _, found, _ in recorded_targets(tmp_path)] == [model]
 
 
 def test_recorded_targets_are_found_without_an_endpoint(tmp_path: Path) -> None:

@@ -45,8 +45,8 @@ def sending(source: str, folder: Path, defects: Iterable[str] = ()) -> Iterator[
     with serve(defects, pause=0.0005) as served:
         target = Target("reference", served.base_url, served.model, served.key, place=PLACE)
         every: dict[str, Source] = {
-            "recording": RecordingSource(target, 30.0, folder),
-            "live": LiveSource(target, 30.0),
+            "recording": RecordingSource(target, folder),
+            "live": LiveSource(target),
         }
         lab = Lab(target, every[source], named=SUITES)
         try:

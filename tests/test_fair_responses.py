@@ -33,7 +33,7 @@ def sent_to(*variants: str) -> Mapping[str, Exchange]:
     """What came of each probe of this API at a reference."""
     with serve(variants, pause=0.0005) as reference:
         target = Target("reference", reference.base_url, reference.model, reference.key)
-        lab = Lab(target, LiveSource(target, timeout=30.0))
+        lab = Lab(target, LiveSource(target))
         try:
             lab.prefetch(OURS, concurrency=4)
             return {id: lab.exchange(id) for id in OURS}

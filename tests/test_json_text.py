@@ -7,8 +7,16 @@ from typing import Any
 import pytest
 
 from pytest_llmcompat.evidence import MISSING
-from pytest_llmcompat.json_text import joined_objects, json_object_in, read_json, violation, without_thinking
+from pytest_llmcompat.json_text import (
+    joined_objects,
+    json_object_in,
+    read_json,
+    unsafe_json,
+    violation,
+    without_thinking,
+)
 
+TOO_DEEP_AND_SAFE = pytest.param('{"a":' * 100_000, None, id="too-deep")
 TOO_DEEP = pytest.param('{"a":' * 100_000, id="too-deep")
 
 
@@ -84,3 +92,27 @@ def test_violation_tells_where_and_what() -> None:
     assert broken is not None
     assert broken[0] == "/mood"
     assert "tired" in broken[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "unsafe"),
+    [
+        ('{"a": NaN}', "NaN"),
+        ("[1, -Infinity]", "-Infinity"),
+        ('{"a": 1, "b": [{"c": 1, "d": 2, "c": 1}]}', 'the name "c" twice in one object'),
+        ('{"a\\u001b": 1, "a\\u001b": 2}', 'the name "a\\u001b" twice in one object'),
+        ('{"a": {"a": 1}, "b": "NaN"}', None),
+        ("{", None),
+        ("[DONE]", None),
+        TOO_DEEP_AND_SAFE,
+    ],
+)
+def test_json_that_parsers_disagree_on_is_named(text: str, unsafe: str | None) -> None:
+    """What no parser takes is no matter of this, and neither is how deep it is."""
+    assert unsafe_json(text) == unsafe
+
+
+def test_many_names_are_compared_in_no_time() -> None:
+    """A hostile object has a hundred thousand names, and only the last of them is there already."""
+    members = [f'"{number}": 0' for number in range(100_000)]
+    assert unsafe_json(f"{{{', '.join([*members, members[-1]])}}}") == 'the name "99999" twice in one object'

@@ -378,14 +378,14 @@ def test_giving_up_ends_every_wait() -> None:
     """Ctrl-C must not wait out a Retry-After."""
     pace = Pace()
     with pace.turn() as turn:
-        turn.throttle(3600.0)
+        turn.throttle(100.0)
     waiting = threading.Event()
 
     def take_turn() -> None:
         waiting.set()
         with pace.turn():
             pass
-        pace.wait(3600.0)
+        pace.wait(100.0)
 
     with ThreadPoolExecutor(1) as pool:
         taken = pool.submit(take_turn)

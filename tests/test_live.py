@@ -11,16 +11,19 @@ from collections.abc import Iterator
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from pytest_llmcompat.exchange import Request
 from pytest_llmcompat.lab import reading
+from pytest_llmcompat.lab.allowance import Allowance
 from pytest_llmcompat.lab.live import KEY_PLACEHOLDER, LiveClient
+from pytest_llmcompat.limits import Limits
 from pytest_llmcompat.probe import Probe
 from pytest_llmcompat.redaction import KEY_MARKER
 from pytest_llmcompat.wire import Answer
-from tests.servers import PATIENCE, Connection, Received, Script, Server, serving, target_of
+from tests.servers import PATIENCE, Connection, Received, Script, Server, limited, serving, target_of
 
 PROBE = Probe("p", "core")
 ABORTING = replace(PROBE, abort_after=2)
@@ -28,10 +31,12 @@ KEY = "sk-canary-0123456789"
 
 
 @contextmanager
-def client_on(script: Script, timeout: float = PATIENCE) -> Iterator[tuple[Server, LiveClient]]:
+def client_on(
+    script: Script, timeout: float = PATIENCE, **limits: Any
+) -> Iterator[tuple[Server, LiveClient]]:
     """A server and a client of it."""
     with serving(script) as server:
-        client = LiveClient(target_of(server), timeout)
+        client = LiveClient(target_of(server), limited(timeout, **limits))
         try:
             yield server, client
         finally:
@@ -85,9 +90,7 @@ def test_further_headers_go_out_as_the_user_gave_them() -> None:
         connection.answer(b"secret-value-1")
 
     with serving(script) as server:
-        client = LiveClient(
-            target_of(server, headers={"X-Api-Key": "secret-value-1", "x-name": "Zoë"}), PATIENCE
-        )
+        client = LiveClient(target_of(server, headers={"X-Api-Key": "secret-value-1", "x-name": "Zoë"}))
         request = Request("GET", f"{server.base_url}/x", (("x-api-key", KEY_MARKER), ("x-name", "Zoë")), b"")
         try:
             answer = client.send(request, PROBE)
@@ -186,7 +189,7 @@ def test_endless_answer_to_an_aborting_probe_that_never_has_content_ends_by_time
 
     with client_on(script, timeout=0.2) as (server, client):
         answer = get(server, client, ABORTING)
-    assert answer.failure == "the body had not ended after 0.2 s"
+    assert answer.failure == "the body had not ended after 0.2 s (--llm-timeout)"
 
 
 # --- no whole answer ---
@@ -219,10 +222,10 @@ def half_a_body(_: Received, connection: Connection) -> None:
 @pytest.mark.parametrize(
     ("script", "status", "failure"),
     [
-        (silence, 0, "no answer had come after 0.2 s"),
-        (half_a_head, 0, "no answer had come after 0.2 s"),
-        (head_only, 200, "no body had come after 0.2 s"),
-        (half_a_body, 200, "the body had not ended after 0.2 s"),
+        (silence, 0, "no answer had come after 0.2 s (--llm-timeout)"),
+        (half_a_head, 0, "no answer had come after 0.2 s (--llm-timeout)"),
+        (head_only, 200, "no body had come after 0.2 s (--llm-timeout)"),
+        (half_a_body, 200, "the body had not ended after 0.2 s (--llm-timeout)"),
     ],
 )
 def test_silence_ends_at_the_deadline(script: Script, status: int, failure: str) -> None:
@@ -328,17 +331,16 @@ def test_body_that_is_not_in_its_coding_is_a_failure() -> None:
     assert (answer.failure or "").startswith("the body cannot be decoded")
 
 
-def test_endless_body_ends_at_a_number_of_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_endless_body_ends_at_a_number_of_bytes() -> None:
     """Memory is bounded whatever comes, compressed or not."""
-    monkeypatch.setattr(reading, "_LONGEST_BODY", 100_000)
     bomb = gzip.compress(bytes(10_000_000))
 
     def script(_: Received, connection: Connection) -> None:
         connection.answer(bomb, headers={"content-encoding": "gzip"})
 
-    with client_on(script) as (server, client):
+    with client_on(script, body=100_000) as (server, client):
         answer = get(server, client)
-    assert answer.failure == "the body is longer than 100000 bytes"
+    assert answer.failure == "the body is longer than 100000 bytes; more is not read"
 
 
 def test_refused_connection_is_part_of_the_answer() -> None:
@@ -441,7 +443,7 @@ def test_closing_gives_up_what_is_under_way() -> None:
 @pytest.mark.parametrize("chunk", [b"{", b"null", b"[]", b'{"choices": {}}', b'{"choices": [{"delta": 7}]}'])
 def test_odd_chunks_are_no_content(chunk: bytes) -> None:
     """Whatever a server sends as chunks, an aborting probe counts what it can and goes on."""
-    growing = reading.Reading(ABORTING)
+    growing = reading.Reading(ABORTING, Limits(), Allowance())
     assert not growing.take(b"data: " + chunk + b"\n\ndata: " + b"[" * 3000 + b"\n\n", 0.1)
     assert not growing.take(event("a"), 0.2)
     assert growing.take(event("b"), 0.3)

@@ -185,7 +185,7 @@ def test_invalid_probes_are_refused_before_generation() -> None:
     """The reference, which keeps the specification, refuses each of them with a 4xx and generates nothing."""
     with serve() as reference:
         target = Target("reference", reference.base_url, reference.model, reference.key)
-        lab = Lab(target, LiveSource(target, timeout=30.0))
+        lab = Lab(target, LiveSource(target))
         try:
             answers = {id: lab.exchange(id) for id in NEGATIVE}
         finally:

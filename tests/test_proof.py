@@ -65,7 +65,7 @@ def verdicts(
             latency=latency,
         )
         # Everything is sent, also what a user has to ask for by name.
-        lab = Lab(target, LiveSource(target, timeout=30.0), named=SUITES)
+        lab = Lab(target, LiveSource(target), named=SUITES)
         lab.prefetch(PROBES, concurrency=8)
 
         try:

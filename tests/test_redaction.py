@@ -20,10 +20,12 @@ from pytest_llmcompat.redaction import (
     redact_answer,
     redact_bytes,
     redact_headers,
+    redact_shown,
     redact_text,
     redact_url,
 )
 from pytest_llmcompat.wire import Answer
+from tests.canary import traces
 
 CANARY = 'sk-canary-7/Q+x&"Zt\\4=v ü9'
 
@@ -44,6 +46,8 @@ CODINGS: dict[str, Callable[[str], str]] = {
     "base64, url-safe": lambda key: base64.urlsafe_b64encode(key.encode()).decode(),
     "base64, unpadded": lambda key: base64.b64encode(key.encode()).decode().rstrip("="),
     "base64, url-coded": lambda key: quote(base64.b64encode(key.encode()).decode(), safe=""),
+    "hexadecimal": lambda key: key.encode().hex(),
+    "hexadecimal, upper case": lambda key: key.encode().hex().upper(),
     "sha256": lambda key: hashlib.sha256(key.encode()).hexdigest(),
 }
 
@@ -58,6 +62,45 @@ def test_canary_key_is_replaced_in_every_coded_form(coding: str) -> None:
         f"Incorrect API key: {{key: {KEY_MARKER}}}; see the docs.",
     }
     assert redact_bytes(text.encode(), [CANARY]) == redact_text(text, [CANARY]).encode()
+
+
+@pytest.mark.parametrize("before", range(80))
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\\r\\n"])
+def test_key_inside_wrapped_base64_is_replaced_wherever_the_line_ends(before: int, end: str) -> None:
+    """MIME ends a line every 76 characters; in JSON that is an escape."""
+    coded = base64.encodebytes(b"." * before + CANARY.encode() + b"." * 40).decode().replace("\n", end)
+    left = redact_text(coded, [CANARY])
+    assert KEY_MARKER in left
+    assert traces(CANARY, left.encode()) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("'Bearer sk-canary-01...tail'", f"'Bearer {KEY_MARKER}...tail'"),
+        ("'head...6789abcdef' 'sk-c...x'", f"'head...{KEY_MARKER}' '{KEY_MARKER}...x'"),
+        ("'sk-...ef' 'canary...6789a'", "'sk-...ef' 'canary...6789a'"),
+        ("sk-canary-0123456789abcdef...", f"{KEY_MARKER}..."),
+    ],
+)
+def test_part_of_a_key_that_a_shortened_value_shows_is_replaced(text: str, shown: str) -> None:
+    """pytest leaves out the middle of long values; a few characters tell nothing."""
+    assert redact_shown(text, ["sk-canary-0123456789abcdef"]) == shown
+
+
+@pytest.mark.parametrize("coding", ["utf-16-le", "utf-16-be", "utf-16"])
+def test_key_in_a_body_of_two_bytes_a_character_is_replaced(coding: str) -> None:
+    """RFC 8259 forbids such JSON, and some servers send it."""
+    key = "sk-canary-5f1e+8c07/d2b94a63=~ZqX>?"
+    body = f'{{"error": "{key}"}}'.encode(coding)
+    assert traces(key, body) != []
+    assert traces(key, redact_bytes(body, [key])) == []
+
+
+def test_key_in_the_name_of_a_header_is_replaced() -> None:
+    """Names come in lower case."""
+    headers = ((f"x-{'sk-Canary-0123456789'.lower()}", "1"),)
+    assert redact_headers(headers, ["sk-Canary-0123456789"]) == ((f"x-{KEY_MARKER}", "1"),)
 
 
 @pytest.mark.parametrize("before", ["", "u", "us", "user:", "user:x"])

@@ -203,7 +203,11 @@ def test_silence_is_tried_once_more_and_then_part_of_the_exchange() -> None:
 
     with serving(script) as server, lab_on(server, timeout=0.1) as lab:
         exchange = lab.exchange("models-list")
-    assert (exchange.status, exchange.failure, exchange.requests) == (0, "no answer had come after 0.1 s", 2)
+    assert (exchange.status, exchange.failure, exchange.requests) == (
+        0,
+        "no answer had come after 0.1 s (--llm-timeout)",
+        2,
+    )
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,6 @@ from pytest_llmcompat.probes import PROBES
 from pytest_llmcompat.target import Target
 from pytest_llmcompat.wire import MissingExchange
 from tests.servers import (
-    PATIENCE,
     Connection,
     Received,
     Server,
@@ -56,7 +55,7 @@ def lively(request: Received, connection: Connection) -> None:
 def recording(server: Server, folder: Path, **changes: Any) -> Iterator[Lab]:
     """A lab that records."""
     target = target_of(server, **changes)
-    lab = Lab(target, RecordingSource(target, PATIENCE, folder), pace=Time().pace())
+    lab = Lab(target, RecordingSource(target, folder), pace=Time().pace())
     try:
         yield lab
     finally:
@@ -129,7 +128,7 @@ def test_run_that_dies_in_a_probe_leaves_only_whole_files(tmp_path: Path) -> Non
     """Interrupted between two requests of a probe, the probes before are kept and this one is not begun."""
 
     class Interrupted(Pace):
-        def wait(self, seconds: float) -> None:
+        def wait(self, seconds: float) -> bool:
             raise KeyboardInterrupt(seconds)
 
     def script(request: Received, connection: Connection) -> None:
@@ -140,7 +139,7 @@ def test_run_that_dies_in_a_probe_leaves_only_whole_files(tmp_path: Path) -> Non
 
     with serving(script) as server:
         target = target_of(server)
-        lab = Lab(target, RecordingSource(target, PATIENCE, tmp_path), pace=Interrupted())
+        lab = Lab(target, RecordingSource(target, tmp_path), pace=Interrupted())
         with pytest.raises(KeyboardInterrupt):
             lab.exchange("chat-length")
         lab.close()

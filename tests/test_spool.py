@@ -31,7 +31,7 @@ from pytest_llmcompat.target import Target
 
 folder, endpoint = sys.argv[1:]
 target = Target("t", endpoint, "m")
-lab = Lab(target, LiveSource(target, 10.0), store=Spool(Path(folder), target.id))
+lab = Lab(target, LiveSource(target), store=Spool(Path(folder), target.id))
 print("ready", flush=True)
 sys.stdin.readline()
 lab.prefetch(PROBES, 4)
@@ -54,7 +54,7 @@ def test_processes_that_ask_at_once_send_each_probe_once(tmp_path: Path) -> None
 
     with serving(healthy) as server:
         target = target_of(server, id="alone")
-        lab = Lab(target, LiveSource(target, PATIENCE))
+        lab = Lab(target, LiveSource(target))
         lab.prefetch(PROBES, 4)
         lab.close()
         alone = len(server.received)

@@ -7,9 +7,10 @@ bodies, so the headers that described the coded ones stand in `llmcompat` too (`
 
 from __future__ import annotations
 
+from pytest_llmcompat.cassette.claim import claimed
 from pytest_llmcompat.cassette.files import read, recorded_targets, write
 from pytest_llmcompat.cassette.paths import path_of
 from pytest_llmcompat.cassette.recording import CassetteError, Recording
 from pytest_llmcompat.cassette.replay import Replay
 
-__all__ = ["CassetteError", "Recording", "Replay", "path_of", "read", "recorded_targets", "write"]
+__all__ = ["CassetteError", "Recording", "Replay", "claimed", "path_of", "read", "recorded_targets", "write"]

@@ -13,6 +13,10 @@ __all__ = ["VcrRequest", "answer_of", "extra_of", "failed_of", "request_of", "vc
 
 VcrRequest = Any  # vcrpy has no types
 _CODING: Final = "content-encoding"
+# Three digits (RFC 9110 section 15).
+_LARGEST_STATUS: Final = 999
+# Seconds; far above every Unix time.
+_NEVER: Final = 1e12
 
 
 def vcr_request(request: Request) -> VcrRequest:
@@ -47,11 +51,19 @@ def vcr_response(answer: Answer) -> dict[str, Any]:
 
 def extra_of(answer: Answer) -> dict[str, Any]:
     """What vcrpy has no place for; times to the microsecond."""
-    coded = dict(answer.headers)
+    coded: dict[str, list[str]] = {}
+    for name, value in answer.headers:
+        if name in (_CODING, "content-length"):
+            coded.setdefault(name, []).append(value)
     extra: dict[str, Any] = {} if answer.failure is None else {"failure": answer.failure}
     extra |= {"started": round(answer.started, 6), "total": round(answer.total, 6)}
     if _CODING in coded:
-        extra["coded"] = {name: coded[name] for name in (_CODING, "content-length") if name in coded}
+        # Hardly ever does one of them come twice.
+        extra["coded"] = {
+            name: coded[name] if len(coded[name]) > 1 else coded[name][0]
+            for name in (_CODING, "content-length")
+            if name in coded
+        }
     return {**extra, "arrivals": [[round(seconds, 6), length] for seconds, length in answer.arrivals]}
 
 
@@ -65,7 +77,7 @@ def request_of(request: VcrRequest) -> Request:
 
 
 def answer_of(response: Mapping[str, Any], extra: Mapping[str, Any]) -> Answer:
-    """The answer that `vcr_response` and `extra_of` were given."""
+    """The answer that `vcr_response` and `extra_of` were given. Raises what reading a damaged one comes to."""
     coded = extra.get("coded") or {}
     headers = [
         (str(name).lower(), value.decode() if isinstance(value, bytes) else str(value))
@@ -76,19 +88,44 @@ def answer_of(response: Mapping[str, Any], extra: Mapping[str, Any]) -> Answer:
     body = response["body"]["string"] or b""
     if not isinstance(body, bytes):
         raise TypeError("an answer body is neither text nor bytes")
-    return _timed(int(response["status"]["code"]), (*headers, *coded.items()), body, extra)
+    headers += [
+        (str(name), str(value))
+        for name, values in coded.items()
+        for value in (values if isinstance(values, list) else [values])
+    ]
+    return _timed(int(response["status"]["code"]), tuple(headers), body, extra)
 
 
 def _timed(status: int, headers: Headers, body: bytes, extra: Mapping[str, Any]) -> Answer:
+    """An answer with its times. Raises TypeError and ValueError for what no answer ever had."""
+    failure = extra.get("failure")
+    if failure is not None and not isinstance(failure, str):
+        raise TypeError("a failure is no text")
+    if not 0 <= status <= _LARGEST_STATUS:
+        raise ValueError(f"{status} is no status")
     return Answer(
         status=status,
         headers=tuple(sorted(headers, key=lambda header: header[0])),
         body=body,
-        arrivals=tuple((float(seconds), int(length)) for seconds, length in extra["arrivals"]),
-        started=float(extra.get("started", 0.0)),
-        total=float(extra.get("total", 0.0)),
-        failure=extra.get("failure"),
+        arrivals=tuple((_seconds(seconds), _length(length)) for seconds, length in extra["arrivals"]),
+        started=_seconds(extra.get("started", 0.0)),
+        total=_seconds(extra.get("total", 0.0)),
+        failure=failure,
     )
+
+
+def _seconds(value: Any) -> float:
+    seconds = float(value)
+    if not 0 <= seconds < _NEVER:
+        raise ValueError(f"{seconds} is no time")
+    return seconds
+
+
+def _length(value: Any) -> int:
+    length = int(value)
+    if length < 0:
+        raise ValueError("a part of a body has no length")
+    return length
 
 
 def failed_of(failed: Mapping[str, Any]) -> tuple[Request, Answer]:

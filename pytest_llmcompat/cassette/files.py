@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import tempfile
 from collections.abc import Mapping
@@ -18,7 +19,9 @@ from pytest_llmcompat.cassette.conversion import (
     vcr_response,
 )
 from pytest_llmcompat.cassette.dumping import dumped
+from pytest_llmcompat.cassette.paths import check_inside
 from pytest_llmcompat.cassette.recording import CassetteError, Recording, redacted
+from pytest_llmcompat.foreign import load_yaml, read_bounded
 
 __all__ = ["read", "recorded_targets", "write"]
 
@@ -32,6 +35,7 @@ def recorded_targets(folder: Path) -> list[tuple[str, str, Path]]:
     """
     found = set()
     for path in sorted(folder.glob("*/*/*.yaml")):
+        check_inside(folder, path)
         head = _head(path)
         if head is not None:
             found.add((head["endpoint"], head["model"], path.parent))
@@ -42,7 +46,8 @@ def write(path: Path, recording: Recording, secrets: tuple[str, ...] = ()) -> No
     """Write a recording, redacted; a reader sees the old file or the whole new one, never a part."""
     text = _serialized(redacted(recording, secrets))
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem[:40]}.", suffix=".tmp")
+    prefix = f".{path.stem[:40]}."
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=prefix, suffix=".tmp")
     temporary = Path(name)
     try:
         with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
@@ -54,6 +59,9 @@ def write(path: Path, recording: Recording, secrets: tuple[str, ...] = ()) -> No
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+    # Only one run records here at a time (see `claim`): what lies beside the cassette is of one that was killed.
+    for left in path.parent.glob(f"{glob.escape(prefix)}*.tmp"):
+        left.unlink(missing_ok=True)
 
 
 def read(path: Path) -> Recording:
@@ -74,7 +82,7 @@ def read(path: Path) -> Recording:
         for failed in head.get("failures") or []:
             interactions.insert(int(failed["position"]), failed_of(failed))
         versions = {str(name): str(version) for name, version in (head.get("versions") or {}).items()}
-    except (LookupError, TypeError, ValueError, AttributeError, yaml.YAMLError) as error:
+    except (LookupError, TypeError, ValueError, OverflowError, AttributeError, yaml.YAMLError) as error:
         raise CassetteError(
             path, f"a part of it is missing or damaged ({type(error).__name__}: {error})"
         ) from error
@@ -86,23 +94,32 @@ def read(path: Path) -> Recording:
 
 
 def _text(path: Path) -> str:
+    if path.exists() and not path.is_file():
+        raise CassetteError(path, "it is no file", "remove it")
     try:
-        return path.read_text(encoding="utf-8")
+        return read_bounded(path)
+    except FileNotFoundError:
+        raise
     except UnicodeDecodeError as error:
         raise CassetteError(path, "it is not UTF-8 text") from error
+    except ValueError as error:
+        raise CassetteError(path, str(error)) from error
+    except OSError as error:
+        raise CassetteError(path, f"it cannot be read ({error.strerror})", "make it readable") from error
 
 
 def _loaded(path: Path, text: str) -> dict[str, Any]:
-    """The plain data of a YAML text; nothing in it is ever run."""
     import yaml
 
     try:
-        data = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        data = load_yaml(text)
     except yaml.constructor.ConstructorError as error:
         problem = f"it holds more than plain data ({error.problem})"
         raise CassetteError(path, problem, "do not use it unless you know where it is from") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except (yaml.YAMLError, RecursionError) as error:
         raise CassetteError(path, f"it is cut short or no YAML ({_where(error)})") from error
+    except ValueError as error:
+        raise CassetteError(path, str(error)) from error
     if not isinstance(data, dict):
         raise CassetteError(path, "it is empty or cut short")
     return data
@@ -120,6 +137,8 @@ def _provenance(path: Path, data: Mapping[str, Any]) -> dict[str, Any]:
     head = data.get("llmcompat")
     if not isinstance(head, dict):
         raise CassetteError(path, "it lacks the key llmcompat, so another tool wrote it")
+    if isinstance(model := head.get("model"), bytes):
+        head = {**head, "model": model.decode("utf-8", "surrogatepass")}
     versions = (data.get("version"), head.get("format"))
     if versions != (CASSETTE_FORMAT_VERSION, _FORMAT):
         raise CassetteError(path, "its format is of another version than this release reads")
@@ -143,6 +162,12 @@ def _head(path: Path) -> dict[str, Any] | None:
     return _provenance(path, {**_loaded(path, "".join(lines)), "interactions": []})
 
 
+def _writable(text: str) -> str | bytes:
+    """A text as YAML can hold it: halves of surrogate pairs, which JSON can name, go only as bytes."""
+    octets = text.encode("utf-8", "surrogatepass")
+    return text if octets.decode("utf-8", "replace") == text else octets
+
+
 def _serialized(recording: Recording) -> str:
     """A recording as text: provenance first, then what vcrpy reads."""
     from vcr.serialize import serialize
@@ -153,7 +178,7 @@ def _serialized(recording: Recording) -> str:
         "recorded_at": recording.recorded_at,
         "probe": recording.probe,
         "endpoint": recording.endpoint,
-        "model": recording.model,
+        "model": _writable(recording.model),
         "versions": dict(sorted(recording.versions.items())),
         "requests": len(recording.interactions),
     }

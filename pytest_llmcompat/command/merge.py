@@ -30,7 +30,7 @@ def add(commands: Commands) -> None:
 
 def _run(given: argparse.Namespace) -> int:
     from pytest_llmcompat.reporting.conclusion_json import client_values
-    from pytest_llmcompat.reporting.json_report import write_json
+    from pytest_llmcompat.reporting.json_report import json_text, write_text
     from pytest_llmcompat.reporting.replacement import plural
 
     output = Path(given.output)
@@ -42,7 +42,7 @@ def _run(given: argparse.Namespace) -> int:
         its = [result for result in document["results"] if result["target"] == target]
         summary["clients"] = client_values(readiness(profile, its) for profile in profiles().values())
     try:
-        write_json(output, document)
+        write_text(output, json_text(document))
     except OSError as error:
         raise WrongUsage(f"--output: {output} cannot be written: {error.strerror}") from None
     summary = document["summary"]

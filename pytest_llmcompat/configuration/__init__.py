@@ -116,7 +116,7 @@ def _table(project: Path) -> Mapping[str, Any] | None:
 def _parsed(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError, RecursionError) as error:
+    except (ValueError, RecursionError, OSError) as error:
         raise WrongUsage(f"{path.name} cannot be read: {line(str(error))}") from None
 
 
@@ -128,7 +128,11 @@ def _configuration(path: Path, table: Mapping[str, Any], prefix: tuple[str, ...]
         number = line_of(path.read_text("utf-8"), (*prefix, *place))
         return WrongUsage(f"{path.name}, line {number}: {_spelled((*prefix, *place))}{what}")
 
-    if fault := first_fault(document):
+    try:
+        fault = first_fault(document)
+    except RecursionError:
+        raise WrongUsage(f"{path.name} cannot be read: it nests too deeply") from None
+    if fault:
         raise refuse(*fault)
     waivers = waivers_of(document.pop("waivers", ()))
     if rivals := contradictions(waivers):

@@ -20,7 +20,7 @@ def line_of(text: str, path: Sequence[str | int]) -> int:
     for end in range(1, len(lines) + 1):
         try:
             value = tomllib.loads("".join(lines[:end]))
-        except tomllib.TOMLDecodeError:
+        except (ValueError, RecursionError):
             continue
         if _holds(value, path):
             return start + 1

@@ -9,11 +9,11 @@ from typing import Protocol
 
 from pytest_llmcompat.exchange import Exchange
 from pytest_llmcompat.lab.pace import Pace
-from pytest_llmcompat.lab.sending import obtain
+from pytest_llmcompat.lab.sending import given_up, obtain
 from pytest_llmcompat.probe import Context, Probe
 from pytest_llmcompat.probes import PROBES
 from pytest_llmcompat.target import Target
-from pytest_llmcompat.wire import Line
+from pytest_llmcompat.wire import Line, TimeUp
 
 __all__ = ["Lab", "Source", "Store"]
 
@@ -127,8 +127,11 @@ class Lab:
     def _send(self, probe: Probe) -> Exchange:
         context = Context(self.target, self._parents(probe), self._named)
         line = self._source.open(probe)
-        exchange = obtain(probe, context, line, self._pace)
-        # What was withheld half-way is sent anew by the next run, so nothing of it is kept.
+        try:
+            exchange = obtain(probe, context, line, self._pace)
+        except TimeUp as reason:
+            exchange = given_up(probe, self.target, reason)
+        # What was withheld or given up half-way is sent anew by the next run, so nothing of it is kept.
         if exchange.unsent is None:
             line.close()
         if self._on_exchange is not None:

@@ -22,55 +22,88 @@ from pytest_llmcompat.lab.negotiation import (
     wants_headroom,
 )
 from pytest_llmcompat.lab.pace import Pace
+from pytest_llmcompat.limits import MIB
 from pytest_llmcompat.probe import Authorization, Context, Probe, Unsendable
 from pytest_llmcompat.probes import PROBES
 from pytest_llmcompat.probes.core import WRONG_KEY
 from pytest_llmcompat.redaction import is_credential, redact_headers, secrets_of
 from pytest_llmcompat.refusal import names
 from pytest_llmcompat.target import Target
-from pytest_llmcompat.wire import Answer, Line, Withheld
+from pytest_llmcompat.wire import NO_MORE, Answer, Line, TimeUp, Withheld
 
-__all__ = ["obtain"]
+__all__ = ["given_up", "obtain"]
 
 _LONGEST_WAIT: Final = 30.0
 _USUAL_WAIT: Final = 1.0
 _BASIC: Final = base64.b64encode(b"llmcompat:wrong").decode()
 _ABSENT: Final = frozenset({404, 405, 501})
+# Whoever builds on an answer of many megabytes does not send them back.
+_LONGEST_REQUEST: Final = MIB
 
 
 def obtain(probe: Probe, context: Context, line: Line, pace: Pace) -> Exchange:
     """Send a probe, as often as retry and negotiation need, and give its exchange.
 
     pace: when a live request may go out. What a limit of the run withholds gives an exchange that was not sent.
-    Raises MissingExchange under replay.
+    Raises MissingExchange under replay, TimeUp when the run's time is up.
     """
+    if line.live:
+        pace.check()
     try:
         _check_wanted(probe, context)
         _check_requirement(probe, context)
         path = probe.path(context) if callable(probe.path) else probe.path
         body = probe.body(context)
+        content = _content(body)
+        if len(content) + len(path) > _LONGEST_REQUEST:
+            raise Unsendable(f"{probe.id} was not sent: what it takes from an earlier answer is too long")
     except Unsendable as reason:
-        return _unsent(probe, context, line, str(reason), unsupported=reason.unsupported)
+        return _unsent(probe, context.target, str(reason), unsupported=reason.unsupported, live=line.live)
     url = path if path.startswith(("http://", "https://")) else context.target.endpoint + path
     sending = _Sending(probe, context, url, line, pace)
     try:
         return sending.run(body)
     except Withheld as reason:
-        return _unsent(probe, context, line, f"{probe.id} was not sent: {reason}", requests=sending.requests)
+        why = f"{probe.id} was not sent: {reason}"
+        return _unsent(probe, context.target, why, requests=sending.requests, live=line.live)
+
+
+def given_up(probe: Probe, target: Target, reason: TimeUp) -> Exchange:
+    """The exchange of a probe that the run has no time for."""
+    return replace(_unsent(probe, target, f"{probe.id} was given up: {reason}"), given_up=True)
 
 
 def _unsent(
-    probe: Probe, context: Context, line: Line, reason: str, *, unsupported: bool = False, requests: int = 0
+    probe: Probe,
+    target: Target,
+    reason: str,
+    *,
+    unsupported: bool = False,
+    requests: int = 0,
+    live: bool = True,
 ) -> Exchange:
+    request = Request(probe.method, target.endpoint, (), b"")
     return Exchange(
         probe.id,
-        context.target.id,
-        Request(probe.method, context.target.endpoint, (), b""),
+        target.id,
+        request,
         unsent=reason,
         unsupported=unsupported,
         requests=requests,
-        live=line.live,
+        live=live,
     )
+
+
+def _content(body: Any) -> bytes:
+    """The bytes of a request: none for None, bytes as they are, JSON of anything else."""
+    if body is None or isinstance(body, bytes):
+        return body or b""
+    text = json.dumps(body, ensure_ascii=False)
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        # Half a surrogate pair, taken from an earlier answer, has no other form.
+        return json.dumps(body).encode()
 
 
 def _check_wanted(probe: Probe, context: Context) -> None:
@@ -154,9 +187,11 @@ class _Sending:
         wait = _wait_before_retry(exchange, self._probe)
         if wait is None:
             return exchange
+        if self._line.live:
+            throttled = exchange.status == 429
+            if not (self._pace.is_patient if throttled else self._pace.wait(wait)):
+                return exchange
         self._retried.append(exchange)
-        if self._line.live and exchange.status != 429:
-            self._pace.wait(wait)
         return self._exchange(request)
 
     def _answered(self, request: Request) -> Exchange:
@@ -177,14 +212,12 @@ class _Sending:
 
     def _request(self, body: Any, *, extra_headers: bool) -> Request:
         headers = {"accept": "application/json", **self._credentials()}
-        content = b""
         if body is not None:
-            content = body if isinstance(body, bytes) else json.dumps(body, ensure_ascii=False).encode()
             headers["content-type"] = "application/json"
         if extra_headers:
             headers.update(self._probe.headers)
         headers.update(self._further_headers())
-        return Request(self._probe.method, self._url, tuple(headers.items()), content)
+        return Request(self._probe.method, self._url, tuple(headers.items()), _content(body))
 
     def _credentials(self) -> dict[str, str]:
         match self._probe.authorization:
@@ -229,6 +262,8 @@ def _wait_before_retry(exchange: Exchange, probe: Probe) -> float | None:
     if probe.together:
         return None
     passing = exchange.failure is not None or exchange.status == 429
+    if exchange.failure is not None and exchange.failure.endswith(NO_MORE):
+        return None
     if not probe.negative:
         passing = passing or (exchange.status >= 500 and exchange.status != 501)
     wait = _retry_after(exchange)

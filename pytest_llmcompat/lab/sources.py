@@ -13,7 +13,9 @@ from urllib.parse import urlsplit, urlunsplit
 
 from pytest_llmcompat.cassette import Recording, Replay, path_of, read, write
 from pytest_llmcompat.exchange import Request
+from pytest_llmcompat.lab.allowance import Allowance
 from pytest_llmcompat.lab.live import LiveClient, LiveLine
+from pytest_llmcompat.limits import Limits
 from pytest_llmcompat.probe import Probe
 from pytest_llmcompat.redaction import secrets_of
 from pytest_llmcompat.target import Target
@@ -25,8 +27,10 @@ __all__ = ["LiveSource", "RecordingSource", "ReplayingSource"]
 class LiveSource:
     """Answers of the endpoint itself, nothing kept."""
 
-    def __init__(self, target: Target, timeout: float) -> None:
-        self._client = LiveClient(target, timeout)
+    def __init__(
+        self, target: Target, limits: Limits | None = None, allowance: Allowance | None = None
+    ) -> None:
+        self._client = LiveClient(target, limits, allowance)
 
     def open(self, probe: Probe) -> Line:
         """A live line."""
@@ -39,18 +43,29 @@ class LiveSource:
 
 
 class RecordingSource:
-    """Answers of the endpoint, each probe written to a cassette; probes that have one are not sent again."""
+    """Answers of the endpoint, each probe written to a cassette; probes that have one are not sent again.
 
-    def __init__(self, target: Target, timeout: float, folder: Path) -> None:
+    unwritten: takes a line for each cassette that could not be written; the exchange is judged all the same.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        folder: Path,
+        limits: Limits | None = None,
+        allowance: Allowance | None = None,
+        unwritten: list[str] | None = None,
+    ) -> None:
         self._target, self._folder = target, folder
-        self._client = LiveClient(target, timeout)
+        self._unwritten = [] if unwritten is None else unwritten
+        self._client = LiveClient(target, limits, allowance)
 
     def open(self, probe: Probe) -> Line:
         """A recorded line when there is a cassette, else a live one that writes it."""
         path = path_of(self._folder, self._target, probe.id)
         if path.exists():
             return _ReplayedLine(path)
-        return _RecordingLine(self._client, self._target, probe, path)
+        return _RecordingLine(self._client, self._target, probe, path, self._unwritten)
 
     def close(self) -> None:
         """Close all connections."""
@@ -111,8 +126,11 @@ class _AbsentLine:
 class _RecordingLine:
     live = True
 
-    def __init__(self, client: LiveClient, target: Target, probe: Probe, path: Path) -> None:
+    def __init__(
+        self, client: LiveClient, target: Target, probe: Probe, path: Path, unwritten: list[str]
+    ) -> None:
         self._client, self._target, self._probe, self._path = client, target, probe, path
+        self._unwritten = unwritten
         self._interactions: list[tuple[Request, Answer]] = []
 
     def send(self, request: Request, probe: Probe) -> Answer:
@@ -131,7 +149,10 @@ class _RecordingLine:
             versions=_versions(),
             interactions=tuple((self._placed(request), answer) for request, answer in self._interactions),
         )
-        write(self._path, recording, secrets=secrets_of(self._target))
+        try:
+            write(self._path, recording, secrets=secrets_of(self._target))
+        except OSError as error:
+            self._unwritten.append(f"a recording in {self._path.parent}: {error.strerror}")
 
     def _placed(self, request: Request) -> Request:
         """The request as sent to the target's lasting place, if it has one: files then differ by content only."""

@@ -5,13 +5,19 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from pytest_llmcompat.exchange import Exchange, Refusal, Request
 
-__all__ = ["Spool", "decode", "encode"]
+__all__ = ["SharedHold", "Spool", "Unshared", "decode", "encode"]
+
+
+class Unshared(Exception):
+    """Workers cannot share their exchanges; its text is one line that says what to do."""
 
 
 class Spool:
@@ -22,7 +28,10 @@ class Spool:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def once(self, probe_id: str, run: Callable[[], Exchange]) -> Exchange:
-        """The exchange that another process has written, else that of `run`, written for the others."""
+        """The exchange that another process has written, else that of `run`, written for the others.
+
+        Raises Unshared when it cannot be written.
+        """
         from filelock import FileLock
 
         path = self._folder / f"{probe_id}.json"
@@ -30,16 +39,53 @@ class Spool:
             if path.exists():
                 return decode(json.loads(path.read_text("utf-8")))
             exchange = run()
-            whole = path.with_suffix(".part")
+            self._put(path, exchange)
+            return exchange
+
+    def _put(self, path: Path, exchange: Exchange) -> None:
+        whole = path.with_suffix(".part")
+        try:
             whole.write_text(json.dumps(encode(exchange)), "utf-8")
             whole.replace(path)
-            return exchange
+        except OSError as error:
+            raise Unshared(
+                f"what workers share cannot be written below {self._folder}: {error.strerror}; make room there, "
+                "set TMPDIR, or run without -n"
+            ) from error
+
+    def hold(self, clock: Callable[[], float] = time.time) -> SharedHold:
+        """The time for which the endpoint asked all processes to wait."""
+        return SharedHold(self._folder / "hold", clock)
 
     def exchanges(self) -> tuple[Exchange, ...]:
         """All exchanges that any process of the run has written."""
         return tuple(
             decode(json.loads(path.read_text("utf-8"))) for path in sorted(self._folder.glob("*.json"))
         )
+
+
+class SharedHold:
+    """A `Hold` of several processes: its end is the time of a file.
+
+    clock: unix time in seconds.
+    """
+
+    def __init__(self, file: Path, clock: Callable[[], float]) -> None:
+        self._file, self._clock = file, clock
+
+    def left(self) -> float:
+        """See `Hold`."""
+        try:
+            return self._file.stat().st_mtime - self._clock()
+        except FileNotFoundError:
+            return 0.0
+
+    def for_seconds(self, seconds: float) -> None:
+        """See `Hold`. That a process which asks for less at the same moment wins costs nothing but one more 429."""
+        if self.left() < seconds:
+            self._file.touch()
+            end = self._clock() + seconds
+            os.utime(self._file, (end, end))
 
 
 def encode(exchange: Exchange) -> dict[str, Any]:
@@ -58,6 +104,7 @@ def encode(exchange: Exchange) -> dict[str, Any]:
         "failure": exchange.failure,
         "refused": {name: [r.status, r.message] for name, r in exchange.refused.items()},
         "unsent": exchange.unsent,
+        "given_up": exchange.given_up,
         "unsupported": exchange.unsupported,
         "requests": exchange.requests,
         "retried": [encode(earlier) for earlier in exchange.retried],

@@ -117,7 +117,7 @@ PROBES: Final[tuple[Probe, ...]] = (
         "models-retrieve",
         "core",
         method="GET",
-        path=lambda context: f"/models/{quote(_listed_model(context), safe='')}",
+        path=lambda context: f"/models/{quote(_listed_model(context), safe='', errors='surrogatepass')}",
         parents=("models-list",),
     ),
     Probe("models-404", "core", method="GET", path=f"/models/{UNKNOWN_MODEL}", negative=True),

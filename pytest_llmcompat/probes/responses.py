@@ -56,7 +56,9 @@ def _id_of(probe_id: str, context: Context) -> str:
 
 def _of(probe_id: str, behind: str = "") -> Callable[[Context], str]:
     """The path of the response that a probe made."""
-    return lambda context: f"{_AT}/{quote(_id_of(probe_id, context), safe='')}{behind}"
+    return lambda context: (
+        f"{_AT}/{quote(_id_of(probe_id, context), safe='', errors='surrogatepass')}{behind}"
+    )
 
 
 def _next_turn(context: Context) -> dict[str, Any]:

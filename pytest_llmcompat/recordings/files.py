@@ -10,6 +10,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from pytest_llmcompat.exchange import Exchange
+from pytest_llmcompat.foreign import leads_out, load_yaml, read_bounded
 from pytest_llmcompat.plain import line
 from pytest_llmcompat.recordings.har import records_of_har
 from pytest_llmcompat.recordings.lines import records_of_lines
@@ -47,6 +48,8 @@ def read_recordings(paths: Iterable[Path]) -> Recordings:
         if path.is_dir():
             for below in sorted(p for p in path.rglob("*") if p.suffix in _SUFFIXES and p.is_file()):
                 try:
+                    if leads_out(path, below):
+                        raise RecordingError(line(f"{below} is a link that leads out of {path}"))
                     exchanges += _exchanges(below)
                 except RecordingError:
                     passed_over.append(below)
@@ -58,10 +61,12 @@ def read_recordings(paths: Iterable[Path]) -> Recordings:
 def _exchanges(path: Path) -> list[Exchange]:
     try:
         return [
-            exchange_of(record, f"{path}#{number}", urlsplit(record.url).netloc.rpartition("@")[2] or "?")
+            exchange_of(
+                record, line(f"{path}#{number}"), line(urlsplit(record.url).netloc.rpartition("@")[2]) or "?"
+            )
             for number, record in enumerate(_records(path), 1)
         ]
-    except (ValueError, TypeError, LookupError, AttributeError) as error:
+    except (ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
         problem = f"{type(error).__name__}: {error}" if isinstance(error, LookupError) else str(error)
         raise RecordingError(line(f"{path}: a record is damaged or lacks a part ({problem})")) from error
 
@@ -84,21 +89,23 @@ def _records(path: Path) -> Iterator[Record]:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return read_bounded(path, "utf-8-sig")
     except UnicodeDecodeError:
         raise RecordingError(line(f"{path} is not UTF-8 text; give {_FORMATS}")) from None
+    except ValueError as error:
+        raise RecordingError(line(f"{path} cannot be read: {error}")) from None
     except OSError as error:
         raise RecordingError(line(f"{path} cannot be read: {error.strerror}")) from None
 
 
 def _parsed(path: Path, text: str) -> Any:
-    """JSON or YAML as plain data; nothing in it is ever run."""
+    """JSON or YAML as plain data."""
     import yaml
 
     try:
         if text.lstrip()[:1] in ("{", "["):
             return json.loads(text)
-        return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        return load_yaml(text)
     except yaml.constructor.ConstructorError as error:
         raise RecordingError(line(f"{path} holds more than plain data ({error.problem})")) from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:

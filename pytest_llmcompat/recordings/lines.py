@@ -17,7 +17,7 @@ def records_of_lines(text: str) -> Iterator[Record]:
         if line.strip():
             try:
                 yield _record(json.loads(line))
-            except (ValueError, TypeError, LookupError, RecursionError) as error:
+            except (ValueError, TypeError, LookupError, OverflowError, RecursionError) as error:
                 raise ValueError(f"line {number}: {type(error).__name__}: {error}") from error
 
 

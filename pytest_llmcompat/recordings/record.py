@@ -15,6 +15,8 @@ from pytest_llmcompat.wire import Answer
 __all__ = ["Record", "RecordingError", "exchange_of", "headers_of", "keys_of", "octets"]
 
 _CODING: Final = "content-encoding"
+# Three digits (RFC 9110 section 15).
+_LARGEST_STATUS: Final = 999
 # What one body may unpack to; as much as a live answer may have.
 _LARGEST: Final = 64 * 2**20
 # OpenAI's own header; recordings that were edited by hand keep that of another answer.
@@ -55,9 +57,11 @@ def exchange_of(record: Record, name: str, target: str) -> Exchange:
     """A record as an exchange, without keys and account names; `name` stands in the place of a probe id.
 
     Headers of the request are not kept: the API knows no more than two, and the others may be secrets. Raises
-    ValueError for a body that its content coding does not fit.
+    ValueError for a body that its content coding does not fit, and for a status that no answer can have.
     """
     headers = (_KEY, ("content-type", "application/json"))
+    if not 0 <= record.status <= _LARGEST_STATUS:
+        raise ValueError(f"{record.status} is no status")
     url, sent = redact_url(record.url, record.keys), redact_bytes(record.sent, record.keys)
     answer = redact_answer(Answer(record.status, record.headers, _decoded(record)), record.keys)
     return Exchange(

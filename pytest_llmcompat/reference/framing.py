@@ -30,6 +30,8 @@ DONE_TWICE = defect("stream-done-twice", "Streams end with [DONE] twice.", row="
 DONE_EARLY = defect("stream-done-before-usage", "[DONE] comes before the usage chunk.", row="D-S06")
 HELD_OPEN = defect("stream-held-open", "Streams stay open for 2.6 s after [DONE].", row="D-S07")
 INVALID_UTF8 = defect("stream-invalid-utf8", "Streams hold emoji cut to invalid UTF-8.", row="D-S14")
+NOT_A_NUMBER = defect("stream-with-nan", "The second event of streams holds a NaN.", row="supplement")
+NAME_TWICE = defect("stream-name-twice", "The second event of streams has a name twice.", row="supplement")
 BUFFERED = defect("stream-buffered", "Streams are held back and sent at the end.", row="D-S21")
 BLOCKS = defect("disconnect-blocks", "After a client left a stream, all is 503 for 6 s.", row="D-S23")
 SLOW = defect("slow-to-begin", "Chat answers begin after 0.6 s.", row="own")
@@ -137,6 +139,14 @@ def _with_ids(frames: list[bytes]) -> list[bytes]:
     return [*numbered[:2], b": ping\n\n", *numbered[2:]]
 
 
+def _second_begins(start: bytes) -> Callable[[list[bytes]], list[bytes]]:
+    """Let the object of the second event begin with a member of its own."""
+    return lambda frames: [
+        frame.replace(b"data: {", b"data: {" + start, 1) if number == 1 else frame
+        for number, frame in enumerate(frames)
+    ]
+
+
 def _crlf(frames: list[bytes]) -> list[bytes]:
     data = [frame.removeprefix(b"data: ").rstrip() for frame in frames]
     return [b"event: message\r\ndata:" + line + b"\r\n\r\n" for line in data]
@@ -144,6 +154,8 @@ def _crlf(frames: list[bytes]) -> list[bytes]:
 
 _FAULTS: Final[Mapping[Defect, Callable[[list[bytes]], list[bytes]]]] = {
     INVALID_UTF8: lambda frames: [_ASTRAL.sub(lambda found: found[0][:2], frame) for frame in frames],
+    NOT_A_NUMBER: _second_begins(b'"score":NaN,'),
+    NAME_TWICE: _second_begins(b'"score":1,"score":2,'),
     NDJSON: _ndjson,
     SINGLE_NEWLINE: _single_newline,
     UNTERMINATED: lambda frames: [*frames[:-1], frames[-1].rstrip() + b"\n"],

@@ -41,6 +41,8 @@ BYTE_ORDER_MARK = defect(
 INVALID_UTF8 = defect(
     "completion-invalid-utf8", "Plain completions hold emoji cut to invalid UTF-8.", row="D-S14"
 )
+NOT_A_NUMBER = defect("completion-with-nan", "Plain completions hold a NaN.", row="supplement")
+NAME_TWICE = defect("completion-name-twice", "Plain completions have `object` twice.", row="supplement")
 SDK_HEADERS_REFUSED = defect(
     "sdk-headers-refused", "Requests with x-stainless-* or idempotency-key headers are refused.", row="D-T07"
 )
@@ -87,6 +89,10 @@ def answer_completion(document: Any, headers: Mapping[str, str], defects: Defect
     body, media_type = encode(document), _JSON
     if INVALID_UTF8 in defects:
         body = _ASTRAL.sub(lambda found: found[0][:2], body)
+    if NOT_A_NUMBER in defects:
+        body = b'{"score":NaN,' + body[1:]
+    if NAME_TWICE in defects:
+        body = b'{"object":"chat.completion",' + body[1:]
     if BYTE_ORDER_MARK in defects:
         body = b"\xef\xbb\xbf" + body
     if DONE_GLUED in defects:

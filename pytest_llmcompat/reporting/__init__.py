@@ -7,7 +7,7 @@ from typing import Any
 
 from pytest_llmcompat.baseline import updated
 from pytest_llmcompat.conclusion import Conclusion
-from pytest_llmcompat.reporting.json_report import json_report, write_json, write_text
+from pytest_llmcompat.reporting.json_report import json_report, json_text, write_text
 from pytest_llmcompat.reporting.markdown import markdown_report
 from pytest_llmcompat.run import Run
 
@@ -18,11 +18,10 @@ def write_reports(run: Run, conclusion: Conclusion) -> dict[str, Any]:
     """Write what `--llm-report` asks for; gives the JSON report, whether it is written or not."""
     document = json_report(run, conclusion)
     for text in run.settings.report:
-        path = Path(text)
-        if path.suffix.lower() == ".md":
-            write_text(path, markdown_report(document))
-        else:
-            write_json(path, document)
+        is_markdown = Path(text).suffix.lower() == ".md"
+        whole = markdown_report(document) if is_markdown else json_text(document)
+        if _write(run, text, whole, "the report"):
+            run.written.append(text)
     return document
 
 
@@ -32,4 +31,14 @@ def update_baseline(run: Run, conclusion: Conclusion, document: dict[str, Any]) 
     earlier = run.measures.rules.baseline
     strict = run.settings.baseline_strict
     accepted = updated(earlier, document, loaded=conclusion.existing, strict=strict)
-    write_json(Path(run.settings.baseline), accepted)
+    run.accepted = _write(run, run.settings.baseline, json_text(accepted), "the baseline")
+
+
+def _write(run: Run, path: str, text: str, what: str) -> bool:
+    """Write a file, or note that it could not be."""
+    try:
+        write_text(Path(path), text)
+    except OSError as error:
+        run.unwritten.append(f"{what} {path}: {error.strerror}")
+        return False
+    return True

@@ -18,7 +18,7 @@ from pytest_llmcompat.summary import summary_of
 from pytest_llmcompat.target import Target
 from pytest_llmcompat.usage import tokens_of
 
-__all__ = ["SCHEMA_FILE", "json_report", "write_json", "write_text"]
+__all__ = ["SCHEMA_FILE", "json_report", "json_text", "write_text"]
 
 
 def json_report(run: Run, conclusion: Conclusion) -> dict[str, Any]:
@@ -44,14 +44,15 @@ def json_report(run: Run, conclusion: Conclusion) -> dict[str, Any]:
     }
 
 
-def write_json(path: Path, document: dict[str, Any]) -> None:
-    """Write a report as `write_text` does."""
-    write_text(path, f"{json.dumps(document, indent=2)}\n")
+def json_text(document: dict[str, Any]) -> str:
+    """A report as it is written."""
+    return f"{json.dumps(document, indent=2)}\n"
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a report; a reader sees the old file or the whole new one, never a part."""
-    handle, name = tempfile.mkstemp(dir=path.resolve().parent, prefix=f".{path.stem[:40]}.", suffix=".tmp")
+    """Write a report; a reader sees the old file or the whole new one, never a part. Raises OSError."""
+    path = path.resolve()
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem[:40]}.", suffix=".tmp")
     temporary = Path(name)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:

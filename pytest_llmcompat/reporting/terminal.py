@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, Final
 
 from pytest_llmcompat.conclusion import Conclusion
 from pytest_llmcompat.exchange import Exchange
+from pytest_llmcompat.plain import plain
 from pytest_llmcompat.reporting.conclusion import client_lines, gate_lines
 from pytest_llmcompat.reporting.cost import cost_of
 from pytest_llmcompat.reporting.result import NOT_JUDGED
@@ -16,17 +17,28 @@ from pytest_llmcompat.verdict import Outcome
 
 __all__ = ["print_summary", "table"]
 
+_AGAIN: Final = "the verdicts stand; make room and run again: recorded exchanges are not sent a second time"
+
 
 def print_summary(terminal: Any, run: Run, conclusion: Conclusion) -> None:
     """Write the summary of a run with pytest's terminal reporter."""
-    if not run.results:
-        return
+    if run.results:
+        _print_targets(terminal, run, conclusion)
+        _print_whole(terminal, run, conclusion)
+    for what, count in Counter(run.unwritten).items():
+        times = "" if count == 1 else f" ({count} times)"
+        terminal.write_line(plain(f"not written: {what}{times}"), red=True)
+    if run.unwritten:
+        terminal.write_line(_AGAIN, red=True)
+
+
+def _print_targets(terminal: Any, run: Run, conclusion: Conclusion) -> None:
     exchanges = run.exchanges()
     for target in run.targets:
         results = [result for result in run.results if result["target"] == target.id]
         if not results:
             continue
-        terminal.write_sep("=", f"llmcompat: {target.id}")
+        terminal.write_sep("=", plain(f"llmcompat: {target.id}"))
         for line in table(results):
             terminal.write_line(line)
         for line in _warnings(results, explained=terminal.verbosity > 0):
@@ -36,25 +48,28 @@ def print_summary(terminal: Any, run: Run, conclusion: Conclusion) -> None:
         for line in client_lines(conclusion.clients.get(target.id, ()), explained=terminal.verbosity > 0):
             terminal.write_line(line)
         terminal.write_line(_spent([e for e in exchanges if e.target == target.id]))
+
+
+def _print_whole(terminal: Any, run: Run, conclusion: Conclusion) -> None:
     lines = list(gate_lines(conclusion, run, whole=terminal.verbosity > 0))
     if lines:
         terminal.write_sep("=", "llmcompat: the whole run")
     for line in lines:
         terminal.write_line(line)
     for fault in conclusion.faults:
-        terminal.write_line(f"fails the run: {fault}", red=True)
-    if run.settings.update_baseline:
-        terminal.write_line(f"accepted as the baseline: {run.settings.baseline}")
+        terminal.write_line(plain(f"fails the run: {fault}"), red=True)
+    if run.accepted:
+        terminal.write_line(plain(f"accepted as the baseline: {run.settings.baseline}"))
     if run.passed_over:
-        terminal.write_line(f"no recordings, passed over: {', '.join(map(str, run.passed_over))}")
-    for path in run.settings.report:
-        terminal.write_line(f"report: {path}")
+        terminal.write_line(plain(f"no recordings, passed over: {', '.join(map(str, run.passed_over))}"))
+    for path in run.written:
+        terminal.write_line(plain(f"report: {path}"))
 
 
 def _spent(exchanges: Iterable[Exchange]) -> str:
     """One line on requests and tokens; a recording run that goes on has both kinds of requests."""
     every = list(exchanges)
-    counts = [(cost_of(e for e in every if e.live is live).requests, live) for live in (True, False)]
+    counts = [(sum(e.requests for e in every if e.live is live), live) for live in (True, False)]
     requests = [f"{count} requests {'sent' if live else 'replayed'}" for count, live in counts if count]
     cost = cost_of(every)
     return (

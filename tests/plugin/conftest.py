@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpcore
+import httpcore2
 import openai
 import pytest
 import vcr.serialize  # type: ignore[import-untyped]
@@ -23,7 +24,7 @@ QUICK = 0.0005
 # What an inner run imports is forgotten at its end, which takes time and gives classes doubles; what is there
 # before stays.
 bundled_contracts()
-STAYS = (httpcore, openai, run, vcr.serialize, yaml)
+STAYS = (httpcore, httpcore2, openai, run, vcr.serialize, yaml)
 
 Judge = Callable[..., pytest.RunResult]
 

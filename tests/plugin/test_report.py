@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import datetime
 from importlib.metadata import version
 from typing import Any
@@ -152,3 +153,23 @@ def test_collecting_only_writes_no_report(judge: Judge, pytester: pytest.Pyteste
     """Nothing was judged."""
     judge("--collect-only", "--llm-report=report.json")
     assert not (pytester.path / "report.json").exists()
+
+
+def test_report_behind_a_link_is_written_where_the_link_leads(
+    judge: Judge, pytester: pytest.Pytester
+) -> None:
+    """The link stays one."""
+    there = pytester.mkdir("there") / "kept.json"
+    (pytester.path / "report.json").symlink_to(there)
+    judge("--llm-report=report.json", "-k", "auth.scheme")
+    assert (pytester.path / "report.json").is_symlink()
+    valid(json.loads(there.read_text("utf-8")))
+    assert files_below(there.parent) == [there]
+
+
+def test_report_is_no_pipe(judge: Judge, pytester: pytest.Pytester) -> None:
+    """What is no ordinary file would be replaced by one, or never be read: wrong use, and nothing is sent."""
+    os.mkfifo(pytester.path / "report.json")
+    result = judge("--llm-report=report.json", "-k", "auth.scheme")
+    assert result.ret is pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: --llm-report: report.json is no ordinary file; *"])
