@@ -1,0 +1,1 @@
+"""Runs that end badly: real processes, killed, interrupted, out of disk, and in each other's way."""
