@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pytest_llmcompat.plain import plain
 from pytest_llmcompat.reporting.github import (
     LARGEST_SUMMARY,
     annotations_of,
@@ -119,12 +120,7 @@ def test_hostile_text_stays_within_its_annotation(text: str) -> None:
         assert kind in ("error", "warning")
         assert len(title) <= 255
         assert len(message) <= 4096
-    assert (
-        parsed(commands[2])[2][:500]
-        == "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)[
-            :500
-        ]
-    )
+    assert parsed(commands[2])[2][:500] == plain(text)[:500]
 
 
 def test_summary_is_appended_to_what_other_steps_wrote(tmp_path: Path) -> None:
