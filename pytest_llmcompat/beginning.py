@@ -27,6 +27,7 @@ from pytest_llmcompat.lab.spool import Spool, Unshared
 from pytest_llmcompat.logs import clean_logs
 from pytest_llmcompat.matrix import fetch_models, targets_of
 from pytest_llmcompat.measures import Measures, measures_of, rules_of
+from pytest_llmcompat.memory import return_freed_blocks
 from pytest_llmcompat.options import given, hide_key, sends
 from pytest_llmcompat.plain import line
 from pytest_llmcompat.preflight import PreflightFailed, check
@@ -70,6 +71,7 @@ def begin(config: pytest.Config) -> Run:
                 )
                 targets = [target for target, _ in pairs]
                 measures = measures_of(rules, settings, configuration, targets, concludes=not worker)
+                return_freed_blocks()
                 run = _begin(settings, pairs, spool, measures, allowance, resources)
                 if worker:
                     run.begins_at = _share_of(worker)

@@ -178,6 +178,5 @@ ROWS = (
         select="(chat. or usage.) and not stream",
         arguments=_PATIENT,
         seconds=30.0,
-        fault="glibc keeps large blocks that were freed: 560 MB, and 180 MB with a fixed M_MMAP_THRESHOLD",
     ),
 )
