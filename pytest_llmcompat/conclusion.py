@@ -33,7 +33,7 @@ class Conclusion:
     empty without a baseline. waivers: what has come of them. drifts: one entry for each target that was compared
     with a recording. replacements: (A, B) → whether B can stand in for A. clients: target id → what it means for
     each client. spent: what the run took of its budget, None without one.
-    existing: ids of all contracts that there were to choose from.
+    existing: ids of all contracts that there were to choose from; empty without a baseline and waivers.
     faults: why the run fails although no contract may have failed, one line each.
     """
 
@@ -50,8 +50,7 @@ class Conclusion:
 def conclude(run: Run) -> Conclusion:
     """The conclusion of a run whose results are all there."""
     results = run.results
-    judged = {result["contract"] for result in results}
-    existing = frozenset({contract.id for contract in (*bundled_contracts(), *registered())} | judged)
+    existing = _existing(run)
     by_target = {
         target.id: [result for result in results if result["target"] == target.id] for target in run.targets
     }
@@ -77,6 +76,14 @@ def conclude(run: Run) -> Conclusion:
         spent=run.ledger.spent if run.ledger is not None else None,
     )
     return replace(conclusion, faults=tuple(_faults(conclusion, run)))
+
+
+def _existing(run: Run) -> frozenset[str]:
+    """Ids of all contracts; none when nothing asks for them, for a run on other tests need not import the suite."""
+    if run.settings.baseline is None and not run.configuration.waivers:
+        return frozenset()
+    known = {contract.id for contract in (*bundled_contracts(), *registered())}
+    return frozenset(known | {result["contract"] for result in run.results})
 
 
 def _faults(conclusion: Conclusion, run: Run) -> Iterator[str]:

@@ -13,7 +13,7 @@ import jsonschema
 
 from pytest_llmcompat.evidence import shown
 
-__all__ = ["SCHEMA_FILE", "Fault", "first_fault", "known_keys"]
+__all__ = ["SCHEMA_FILE", "Fault", "first_fault"]
 
 SCHEMA_FILE: Final = Path(__file__).with_name("configuration.schema.json")
 
@@ -31,11 +31,6 @@ _QUOTED: Final = frozenset({"enum", "format", "exclusiveMinimum", "minimum", "ex
 def _schema() -> dict[str, Any]:
     value: dict[str, Any] = json.loads(SCHEMA_FILE.read_text("utf-8"))
     return value
-
-
-def known_keys() -> frozenset[str]:
-    """The keys of the topmost table."""
-    return frozenset(_schema()["properties"])
 
 
 def first_fault(document: Mapping[str, Any]) -> Fault | None:
